@@ -1,0 +1,103 @@
+/** The kinds of values that settings have, each with what is allowed said in words: they become the error's text. */
+import { z } from 'zod';
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const SIZES: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 1024,
+  kib: 1024,
+  m: 1024 ** 2,
+  mib: 1024 ** 2,
+  g: 1024 ** 3,
+  gib: 1024 ** 3,
+};
+
+/** Seconds, or a number with a unit (`90`, `500ms`, `5m`, `1h`, `30d`); the value is in milliseconds. */
+export function duration(limits: { min?: number; max?: number }) {
+  const { min = 0, max = 365 * 86_400_000 } = limits;
+  const error = `must be seconds or a number with ms, s, m, h or d (such as 90 or 5m), from ${min / 1000} s to ${max / 1000} s`;
+  return z.union([z.string(), z.number()], { error }).transform((value, context) => {
+    const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/i.exec(String(value).trim());
+    const ms = match
+      ? Math.round(Number(match[1]) * (UNITS[(match[2] ?? 's').toLowerCase()] ?? Number.NaN))
+      : Number.NaN;
+    if (Number.isFinite(ms) && ms >= min && ms <= max) return ms;
+    context.addIssue({ code: 'custom', message: error });
+    return z.NEVER;
+  });
+}
+
+/** Bytes, or a number with KiB, MiB or GiB; the value is in bytes. */
+export function size(limits: { min?: number; max?: number }) {
+  const { min = 0, max = 1024 ** 4 } = limits;
+  const error = `must be bytes or a number with KiB, MiB or GiB (such as 64MiB), from ${min} to ${max} bytes`;
+  return z.union([z.string(), z.number()], { error }).transform((value, context) => {
+    const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value).trim());
+    const bytes = match
+      ? Math.round(Number(match[1]) * (SIZES[(match[2] ?? '').toLowerCase()] ?? Number.NaN))
+      : Number.NaN;
+    if (Number.isFinite(bytes) && bytes >= min && bytes <= max) return bytes;
+    context.addIssue({ code: 'custom', message: error });
+    return z.NEVER;
+  });
+}
+
+/** A whole number in decimal digits. */
+export function whole(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.union([z.string(), z.number()], { error }).transform((value, context) => {
+    const number = /^\d{1,15}$/.test(String(value).trim()) ? Number(value) : Number.NaN;
+    if (number >= min && number <= max) return number;
+    context.addIssue({ code: 'custom', message: error });
+    return z.NEVER;
+  });
+}
+
+/** true/false, also as 1/0, yes/no, on/off. */
+export const flag = z
+  .union([z.boolean(), z.string()], { error: 'must be true or false' })
+  .transform((value, context) => {
+    const word = String(value).trim().toLowerCase();
+    if (['true', '1', 'yes', 'on'].includes(word)) return true;
+    if (['false', '0', 'no', 'off'].includes(word)) return false;
+    context.addIssue({ code: 'custom', message: 'must be true or false' });
+    return z.NEVER;
+  });
+
+/** Names separated by commas. */
+export const list = z
+  .string()
+  .regex(/^\s*(?:[A-Za-z_][A-Za-z0-9_]*\*?\s*(?:,\s*|$))*$/, {
+    error: 'must be names of environment variables separated by commas, each possibly ending in "*"',
+  })
+  .transform((value) => splitCommas(value));
+
+/** Exit codes from 1 to 255 separated by commas; empty = none. */
+export const exitCodes = z.union([z.string(), z.number()]).transform((value, context) => {
+  const codes = splitCommas(String(value)).map((part) => (/^\d{1,3}$/.test(part) ? Number(part) : Number.NaN));
+  if (codes.every((code) => code >= 1 && code <= 255)) return codes;
+  context.addIssue({ code: 'custom', message: 'must be exit codes from 1 to 255 separated by commas' });
+  return z.NEVER;
+});
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** In any case; `warning` is `warn` too, as other programs write it. */
+export const logLevel = z
+  .string()
+  .transform((value) =>
+    value
+      .trim()
+      .toLowerCase()
+      .replace(/^warning$/, 'warn'),
+  )
+  .pipe(z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }));
+
+function splitCommas(value: string): string[] {
+  return value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
