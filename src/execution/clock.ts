@@ -1,0 +1,21 @@
+/** Time for deadlines: two clocks that no process of a host has to agree on first, and that nobody can set. */
+import { uptime } from 'node:os';
+import type { Deadline } from './spec.js';
+
+/** This moment in both clocks. `boot` moves in steps of 10 ms. */
+export function now(): Deadline {
+  return { mono: Number(process.hrtime.bigint() / 1000n) / 1000, boot: uptime() * 1000 };
+}
+
+/**
+ * The deadline `ms` after `base`. For a lease take `base` before the claim or renewal is *sent*: the database counts
+ * from some time between sending and reply.
+ */
+export function after(base: Deadline, ms: number): Deadline {
+  return { mono: base.mono + ms, boot: base.boot + ms };
+}
+
+/** True once either clock has passed it: after a suspend only `boot` has. */
+export function isPast(deadline: Deadline, at: Deadline = now()): boolean {
+  return at.mono > deadline.mono || at.boot > deadline.boot;
+}

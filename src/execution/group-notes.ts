@@ -1,0 +1,95 @@
+/**
+ * Who knows which process groups exist: the warden, which ends them when the keeper is gone, and a file for a worker
+ * that comes later. Both are told before anybody hears that the run has started.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { KEEPER_FD, type KeeperConfig } from './protocol.js';
+import type { ProcessIdentity } from './spec.js';
+import { graceSteps, wardenScript } from './warden.js';
+
+/** The file is written anew after so many lines, or a busy worker would fill a disk in weeks. */
+const LINES_KEPT = 10_000;
+
+export class GroupNotes {
+  readonly file: string;
+  readonly #config: KeeperConfig;
+  readonly #onWarden: (pid: number) => void;
+  /** Group to start time of its leader. */
+  readonly #groups = new Map<number, string>();
+  #fd: number;
+  #lines = 0;
+  #warden: ChildProcess | null = null;
+  #closed = false;
+
+  /** @param onWarden called with the pid of every warden, the first one and those that had to replace it */
+  constructor(file: string, config: KeeperConfig, onWarden: (pid: number) => void) {
+    this.file = file;
+    this.#config = config;
+    this.#onWarden = onWarden;
+    this.#fd = openSync(file, 'a', 0o600);
+    this.#startWarden();
+  }
+
+  add(group: ProcessIdentity): void {
+    this.#groups.set(group.pid, group.start);
+    this.#note(`+ ${group.pid} ${group.start}\n`);
+  }
+
+  remove(group: number): void {
+    this.#groups.delete(group);
+    this.#note(`- ${group}\n`);
+  }
+
+  /** Lets the warden go; it looks around once more and ends. */
+  close(): void {
+    this.#closed = true;
+    this.#warden?.stdin?.end();
+    closeSync(this.#fd);
+  }
+
+  #note(line: string): void {
+    this.#warden?.stdin?.write(line);
+    try {
+      writeSync(this.#fd, line);
+      if (++this.#lines >= LINES_KEPT) this.#rewrite();
+    } catch (error) {
+      // A full disk: the warden knows the group, and the sweep by token needs no notes.
+      process.stderr.write(`can't note a process group in ${this.file}: ${(error as Error).message}\n`);
+    }
+  }
+
+  #rewrite(): void {
+    const fresh = `${this.file}.new`;
+    writeFileSync(fresh, this.#all(), { mode: 0o600 });
+    renameSync(fresh, this.file);
+    closeSync(this.#fd);
+    this.#fd = openSync(this.file, 'a', 0o600);
+    this.#lines = this.#groups.size;
+  }
+
+  #all(): string {
+    return [...this.#groups].map(([group, start]) => `+ ${group} ${start}\n`).join('');
+  }
+
+  #startWarden(): void {
+    const { token, graceMs, toolPath } = this.#config;
+    // Its environment must not hold the keeper's token, or it would find and end itself.
+    const warden = spawn('/bin/sh', [wardenScript, graceSteps(graceMs), token, String(process.pid)], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore', KEEPER_FD.lifeline, KEEPER_FD.proof],
+      env: { PATH: toolPath },
+      cwd: '/',
+    });
+    warden.stdin?.on('error', () => {}); // its exit tells
+    warden.once('error', (error) => {
+      throw error; // no command may run without one: we end, and the worker sees to the rest
+    });
+    warden.once('exit', () => {
+      if (!this.#closed) this.#startWarden();
+    });
+    this.#warden = warden;
+    if (this.#groups.size > 0) warden.stdin?.write(this.#all());
+    if (warden.pid !== undefined) this.#onWarden(warden.pid);
+  }
+}

@@ -1,0 +1,182 @@
+/** The worker's end of one keeper process: from its spawn to the proof that nothing of it is left. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, realpathSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { messageOf } from '../core/errors.js';
+import { type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
+import { KEEPER_VARIABLE } from './sweep.js';
+import { builtFile, notedGroups, ownerOf, runWarden } from './warden.js';
+
+/** Where the keeper's words for people go. A winston logger is one. */
+export interface Log {
+  info(message: string): unknown;
+  warn(message: string): unknown;
+  error(message: string): unknown;
+}
+
+export interface LinkOptions {
+  /** A folder of ours alone (0700, made by the caller); each keeper has one of its own in it. */
+  readonly stateDir: string;
+  readonly graceMs: number;
+  readonly toolPath: string;
+  readonly nodeArgs: readonly string[];
+  /** A keeper that leaves so many pings in a row unanswered, one every `pingMs`, is stuck and is killed. */
+  readonly pingMs: number;
+  readonly missedPings: number;
+  readonly log: Log;
+}
+
+/** Why a keeper is gone. `greeted` is false where it never came up: then no command was started. */
+export interface Farewell {
+  readonly reason: string;
+  readonly greeted: boolean;
+}
+
+/** A keeper that was asked to leave, with nothing to do, and has not left after so long is stuck. */
+const LEAVE_MS = 10_000;
+/** Beyond its grace, before we stop waiting for the warden of a vanished keeper. */
+const WARDEN_MS = 10_000;
+const RESCUE_TRIES = 5;
+
+export class KeeperLink {
+  /** Resolves when keeper, warden and all that they started are gone. Never rejects. */
+  readonly gone: Promise<Farewell>;
+  readonly #options: LinkOptions;
+  readonly #config: KeeperConfig;
+  readonly #child: ChildProcess;
+  readonly #socket: Socket;
+  readonly #pinger: NodeJS.Timeout;
+  #unanswered = 0;
+  #greeted = false;
+  #ending = false;
+  #stuck = '';
+
+  /** Starts a keeper. @throws where its folder can't be made */
+  constructor(options: LinkOptions, onMessage: (message: FromKeeper) => void) {
+    this.#options = options;
+    this.#config = configure(options);
+    this.#child = spawnKeeper(this.#config, options.nodeArgs);
+    this.#socket = pipeOf(this.#child, KEEPER_FD.messages);
+    this.#socket.on('error', () => {}); // its exit tells
+    listen<FromKeeper>(this.#socket, (message) => {
+      if (message.t === 'pong') this.#unanswered = 0;
+      if (message.t === 'helpers') this.#greeted = true;
+      onMessage(message);
+    });
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => options.log.warn(`keeper: ${text.trim()}`));
+    this.#pinger = setInterval(() => this.#ping(), options.pingMs);
+    this.gone = this.#watch();
+  }
+
+  /** True once it leaves or is gone: it takes no more commands. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
+  say(message: ToKeeper): void {
+    say(this.#socket, message);
+  }
+
+  /** Lets it go; it ends what still runs first. */
+  leave(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    clearInterval(this.#pinger);
+    this.#socket.end();
+    setTimeout(() => this.#kill('did not leave when asked to'), this.#config.graceMs + LEAVE_MS).unref();
+  }
+
+  #ping(): void {
+    const { missedPings, pingMs } = this.#options;
+    // Pings are counted, not timed: after a stop of our own the answers lie unread, and a clock would blame the keeper.
+    if (this.#unanswered++ >= missedPings) this.#kill(`did not answer for ${(missedPings * pingMs) / 1000} s`);
+    else this.say({ t: 'ping' });
+  }
+
+  #kill(reason: string): void {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#stuck = reason;
+    this.#child.kill('SIGKILL');
+  }
+
+  async #watch(): Promise<Farewell> {
+    const proof = pipeOf(this.#child, KEEPER_FD.proof);
+    const bothGone = new Promise<void>((done) => proof.once('close', () => done()));
+    proof.on('error', () => {}).resume();
+    const { reason, inPeace } = await this.#exit();
+    this.#ending = true;
+    clearInterval(this.#pinger);
+    await within(bothGone, this.#config.graceMs + WARDEN_MS);
+    if (!inPeace) await this.#rescue();
+    // Ends our side of the lifeline as well.
+    for (const stream of this.#child.stdio) stream?.destroy();
+    await rm(this.#config.dir, { recursive: true, force: true }).catch((error) =>
+      this.#options.log.warn(`can't remove ${this.#config.dir}: ${messageOf(error)}`),
+    );
+    return { reason, greeted: this.#greeted };
+  }
+
+  #exit(): Promise<{ reason: string; inPeace: boolean }> {
+    return new Promise((done) => {
+      this.#child.once('error', (error) => done({ reason: `could not be started: ${error.message}`, inPeace: true }));
+      this.#child.once('exit', (code, signal) => {
+        const end = signal ? `was ended by ${signal}` : `ended with exit code ${code}`;
+        done({ reason: this.#stuck || end, inPeace: this.#ending && code === 0 });
+      });
+    });
+  }
+
+  /** The warden has done its work by now; this run of its script is the proof, or does it where the warden died too. */
+  async #rescue(): Promise<void> {
+    const { log, toolPath } = this.#options;
+    for (let tries = 1; ; tries++) {
+      try {
+        const noted = await notedGroups(join(this.#config.dir, 'groups'));
+        const ours = noted.filter((group) => ownerOf(group, this.#config.token) === 'ours');
+        const groups = ours.map(({ pid }) => pid);
+        if (await runWarden(this.#config, groups, toolPath)) return;
+        log.error('processes of a command could not be ended after its keeper was gone');
+      } catch (error) {
+        log.error(`can't end what a lost keeper left: ${messageOf(error)}`);
+      }
+      if (tries === RESCUE_TRIES) return;
+      await new Promise((done) => setTimeout(done, tries * 1000));
+    }
+  }
+}
+
+function configure({ stateDir, graceMs, toolPath }: LinkOptions): KeeperConfig {
+  const token = randomBytes(12).toString('hex');
+  // The real path: /proc shows that one.
+  const dir = join(realpathSync(stateDir), token);
+  mkdirSync(dir, { mode: 0o700 });
+  return { token, dir, graceMs, toolPath };
+}
+
+function spawnKeeper(config: KeeperConfig, nodeArgs: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [...nodeArgs, builtFile('keeper.js'), JSON.stringify(config)], {
+    detached: true,
+    // 3 to 5 as KEEPER_FD names them. Nobody but us holds our ends: they close when we are gone, however that happens.
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    // A command shows the keeper's environment until it is executed, and must be found then, too.
+    env: { PATH: config.toolPath, [KEEPER_VARIABLE]: config.token },
+    cwd: '/',
+  });
+}
+
+/** Node's types know five descriptors; there are as many as `stdio` asked for. */
+function pipeOf(child: ChildProcess, fd: number): Socket {
+  return (child.stdio as readonly unknown[])[fd] as Socket;
+}
+
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((done) => {
+    timer = setTimeout(done, ms);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,207 @@
+/** One run in the keeper: its start, the watch over it, and the one way in which all runs end. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, closeSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
+import type { Exit } from '../core/outcome.js';
+import { isPast, now } from './clock.js';
+import type { FifoPool } from './fifos.js';
+import type { GroupNotes } from './group-notes.js';
+import { groupAlive, identify, signal, stateOf } from './processes.js';
+import type { Ending, StartFailure } from './protocol.js';
+import { Pump } from './pump.js';
+import { Sink } from './sink.js';
+import type { CommandSpec, Deadline, EndReason } from './spec.js';
+import { KEEPER_VARIABLE, RUN_VARIABLE, type Sweeper } from './sweep.js';
+
+/** What runs share: each is its own small thing, the keeper makes one of each. */
+export interface RunTools {
+  readonly fifos: FifoPool;
+  readonly notes: GroupNotes;
+  readonly sweeper: Sweeper;
+  readonly keeperToken: string;
+}
+
+export interface RunEvents {
+  readonly onFailure: (failure: StartFailure) => void;
+  readonly onEnded: (ending: Ending) => void;
+}
+
+/** Processes in the kernel's own sleep do not die at once; after so many tries (2 s) we go on and say so. */
+const KILL_TRIES = 100;
+const EXIT_WAIT_MS = 1000;
+/** The kernel then takes a command rather than the worker when memory ends. */
+const OOM_SCORE = '500';
+
+/** Starts a command. Null where that failed, which `onFailure` tells (later, for most reasons). */
+export function startRun(spec: CommandSpec, until: Deadline, tools: RunTools, events: RunEvents): KeeperRun | null {
+  const fail = (stage: StartFailure['stage'], error: unknown) => {
+    const { code = 'unknown', message } = error as NodeJS.ErrnoException;
+    events.onFailure({ stage, code, message: explain(message, code, spec.file, stage) });
+    return null;
+  };
+  try {
+    // Spawn says ENOENT for a missing folder too, and would blame the command.
+    checkFolder(spec.cwd);
+  } catch (error) {
+    return fail('cwd', error);
+  }
+  let pipe: { read: number; write: number };
+  try {
+    pipe = tools.fifos.take();
+  } catch (error) {
+    return fail('output', error);
+  }
+  try {
+    const child = spawnCommand(spec, pipe.write, tools.keeperToken);
+    if (child.pid !== undefined) return new KeeperRun(child, spec, until, pipe.read, tools, events.onEnded);
+    closeSync(pipe.read);
+    child.once('error', (error) => fail('exec', error)); // with the errno of the child's own exec
+  } catch (error) {
+    closeSync(pipe.read);
+    fail('exec', error); // E2BIG is thrown at once
+  } finally {
+    closeSync(pipe.write);
+  }
+  return null;
+}
+
+export class KeeperRun {
+  readonly spec: CommandSpec;
+  readonly pid: number;
+  until: Deadline;
+
+  readonly #tools: RunTools;
+  readonly #pump: Pump;
+  readonly #timeoutAt: number;
+  readonly #onEnded: (ending: Ending) => void;
+  readonly #exited: Promise<void>;
+  #exit: Exit | null = null;
+  #why: EndReason | null = null;
+  #graceMs: number;
+  #ending = false;
+
+  constructor(
+    child: ChildProcess,
+    spec: CommandSpec,
+    until: Deadline,
+    output: number,
+    tools: RunTools,
+    onEnded: (ending: Ending) => void,
+  ) {
+    this.spec = spec;
+    this.pid = child.pid!;
+    this.until = until;
+    this.#tools = tools;
+    this.#onEnded = onEnded;
+    this.#graceMs = spec.graceMs;
+    this.#timeoutAt = now().mono + spec.timeoutMs;
+    // A command that has ended already is still there as a zombie: nobody waits for it before we are back in the loop.
+    tools.notes.add({ pid: this.pid, start: stateOf(this.pid)?.start ?? '' });
+    raiseOomScore(this.pid);
+    this.#pump = new Pump(output, new Sink(spec.logPath, spec.logLimit, spec.tailBytes), () => now().mono);
+    this.#exited = new Promise((done) => {
+      child.once('exit', (code, signalName) => {
+        this.#exit = { code, signal: signalName };
+        done();
+        void this.#finish();
+      });
+    });
+  }
+
+  /** Ends it where a deadline has passed. */
+  check(at: Deadline): void {
+    const idleMs = this.spec.idleTimeoutMs;
+    if (isPast(this.until, at)) this.end('unconfirmed');
+    else if (at.mono > this.#timeoutAt) this.end('timed_out');
+    else if (idleMs > 0 && at.mono - this.#pump.lastOutput > idleMs) this.end('idle');
+  }
+
+  /** The first reason wins, and a command that has ended by itself needs none: it did what it did. */
+  end(why: EndReason): void {
+    if (this.#why || this.#ending || identify(this.pid) === null) return;
+    this.#why = why;
+    void this.#finish();
+  }
+
+  /** No more grace. */
+  kill(): void {
+    this.#graceMs = 0;
+    this.end('interrupted');
+  }
+
+  /** Group, strays, output, notes: one order for an exit, a timeout, a cancel, a lost lease and a lost worker. */
+  async #finish(): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    const { sweeper, notes } = this.#tools;
+    const alone = !groupAlive(this.pid);
+    const groupGone = alone || (await this.#endGroup());
+    let swept = true;
+    // The row of a success runs nowhere again, so its strays may wait for a pass shared with others.
+    if (alone && this.#exit?.code === 0) sweeper.later(this.spec.token);
+    else swept = await sweeper.now(this.spec.token);
+    await Promise.race([this.#exited, pause(EXIT_WAIT_MS)]);
+    await this.#pump.finish();
+    notes.remove(this.pid);
+    this.#onEnded(this.#summary(groupGone && swept));
+  }
+
+  async #endGroup(): Promise<boolean> {
+    signal(-this.pid, 'SIGTERM');
+    const began = now().mono;
+    for (let wait = 1; groupAlive(this.pid) && now().mono - began < this.#graceMs; wait = Math.min(wait * 2, 50))
+      await pause(wait);
+    for (let tries = 0; groupAlive(this.pid) && tries < KILL_TRIES; tries++) {
+      signal(-this.pid, 'SIGKILL');
+      await pause(Math.min(tries + 1, 20));
+    }
+    return !groupAlive(this.pid);
+  }
+
+  #summary(allGone: boolean): Ending {
+    const { sink } = this.#pump;
+    return {
+      code: this.#exit?.code ?? null,
+      signal: this.#exit?.signal ?? null,
+      why: this.#why,
+      tail: sink.tail(),
+      lost: sink.lost,
+      logError: sink.error,
+      survivors: !allGone,
+    };
+  }
+}
+
+function spawnCommand(spec: CommandSpec, output: number, keeperToken: string): ChildProcess {
+  const marks = { [RUN_VARIABLE]: spec.token, [KEEPER_VARIABLE]: keeperToken };
+  return spawn(spec.file, spec.args, {
+    cwd: spec.cwd,
+    // The marks come first: a sweep reads only the beginning of a huge environment.
+    env: { ...marks, ...spec.env, ...marks },
+    detached: true, // a session of its own: no terminal, and one group to signal
+    stdio: ['ignore', output, output],
+  });
+}
+
+function checkFolder(path: string): void {
+  if (!statSync(path).isDirectory()) throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
+  accessSync(path, constants.X_OK);
+}
+
+function explain(message: string, code: string, file: string, stage: StartFailure['stage']): string {
+  if (stage !== 'exec') return message;
+  if (code === 'ENOENT') return existsSync(file) ? 'the interpreter in its first line does not exist' : 'no such file';
+  if (code === 'EACCES') return 'not executable for this user';
+  return message;
+}
+
+function raiseOomScore(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, OOM_SCORE);
+  } catch {
+    // It has ended already, or there is no such file here: only a preference is lost.
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
+}

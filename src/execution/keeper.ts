@@ -1,0 +1,154 @@
+/**
+ * The keeper: a process of its own between a worker and its commands. It starts them, moves their output, holds their
+ * deadlines and ends them, whatever becomes of the worker (ended, stopped, out of memory). It is small, since every
+ * resident MB makes a spawn dearer: with 300 MB in the worker the keeper spawns 11 times as fast as the worker would.
+ * When it is gone itself, its warden ends what it left.
+ */
+import { closeSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import { now } from './clock.js';
+import { FifoPool } from './fifos.js';
+import { GroupNotes } from './group-notes.js';
+import { type KeeperRun, type RunTools, startRun } from './keeper-run.js';
+import { identify } from './processes.js';
+import { type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
+import type { HelperRecord } from './spec.js';
+import { Sweeper } from './sweep.js';
+
+/** How exact deadlines are. 2 ms of processor time a second, and none while nothing runs. */
+const TICK_MS = 100;
+const CLOEXEC = 0o2000000;
+
+class Keeper {
+  readonly #config: KeeperConfig;
+  readonly #worker: Socket;
+  readonly #runs = new Map<string, KeeperRun>();
+  readonly #tools: RunTools;
+  #ticker: NodeJS.Timeout | null = null;
+  #leaving = false;
+
+  constructor(config: KeeperConfig, worker: Socket) {
+    this.#config = config;
+    this.#worker = worker;
+    this.#tools = {
+      fifos: new FifoPool(config.dir, config.toolPath),
+      notes: new GroupNotes(join(config.dir, 'groups'), config, (pid) => this.#introduce(pid)),
+      sweeper: new Sweeper(),
+      keeperToken: config.token,
+    };
+    listen<ToKeeper>(worker, (message) => this.#obey(message));
+    worker.on('error', () => {}); // 'close' follows
+    worker.once('end', () => this.#leave());
+    worker.once('close', () => this.#leave());
+  }
+
+  #obey(message: ToKeeper): void {
+    switch (message.t) {
+      case 'start':
+        this.#start(message);
+        break;
+      case 'confirm':
+        for (const [id, until] of message.deadlines) {
+          const run = this.#runs.get(id);
+          if (run) run.until = until;
+        }
+        break;
+      case 'end':
+        this.#runs.get(message.id)?.end(message.why);
+        break;
+      case 'kill':
+        this.#runs.get(message.id)?.kill();
+        break;
+      case 'ping':
+        this.#tell({ t: 'pong' });
+    }
+  }
+
+  #start({ spec, until }: Extract<ToKeeper, { t: 'start' }>): void {
+    const { id } = spec;
+    const run = startRun(spec, until, this.#tools, {
+      onFailure: (failure) => this.#tell({ t: 'unrunnable', id, failure }),
+      onEnded: (ending) => {
+        this.#runs.delete(id);
+        this.#tell({ t: 'ended', id, ending });
+        if (this.#leaving) void this.#leaveWhenDone();
+      },
+    });
+    if (!run) return;
+    this.#runs.set(id, run);
+    this.#tell({ t: 'started', id, pid: run.pid });
+    this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  #tick(): void {
+    const at = now();
+    for (const run of this.#runs.values()) run.check(at);
+    if (this.#runs.size > 0 || !this.#ticker) return;
+    clearInterval(this.#ticker);
+    this.#ticker = null;
+  }
+
+  /** The worker has closed its side, or is gone. */
+  #leave(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    for (const run of this.#runs.values()) run.end('interrupted');
+    void this.#leaveWhenDone();
+  }
+
+  async #leaveWhenDone(): Promise<void> {
+    await this.#tools.sweeper.idle();
+    if (this.#runs.size > 0) return;
+    this.#tools.notes.close();
+    rmSync(this.#config.dir, { recursive: true, force: true });
+    process.exit(0);
+  }
+
+  /** Tells who guards the commands: to the worker, and on disk before the first command starts. */
+  #introduce(wardenPid: number): void {
+    const { dir, token, graceMs } = this.#config;
+    const record: HelperRecord = {
+      token,
+      groupsFile: join(dir, 'groups'),
+      keeper: identify(process.pid) ?? { pid: process.pid, start: '' },
+      warden: identify(wardenPid),
+      graceMs,
+    };
+    writeFileSync(join(dir, 'record.new'), JSON.stringify(record), { mode: 0o600 });
+    renameSync(join(dir, 'record.new'), join(dir, 'record.json'));
+    this.#tell({ t: 'helpers', record });
+  }
+
+  #tell(message: FromKeeper): void {
+    say(this.#worker, message);
+  }
+}
+
+/** What we inherited without its being meant for us would go on to every command: a lock, a secret, a listening socket. */
+function closeInherited(): void {
+  let names: string[];
+  try {
+    names = readdirSync('/proc/self/fdinfo');
+  } catch {
+    return; // macOS: there libuv closes them when it spawns
+  }
+  for (const fd of names.map(Number)) {
+    if (fd > KEEPER_FD.proof && !closesOnExec(fd)) closeSync(fd);
+  }
+}
+
+function closesOnExec(fd: number): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '';
+    return (Number.parseInt(flags, 8) & CLOEXEC) !== 0;
+  } catch {
+    return true; // the descriptor that listed the folder, closed by now
+  }
+}
+
+closeInherited();
+// Signals to everything of a user or a session are not for us: the worker's end is what counts.
+for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) process.on(name, () => {});
+process.stderr.on('error', () => {}); // the worker reads it, and may be gone
+new Keeper(JSON.parse(process.argv[2] ?? '') as KeeperConfig, new Socket({ fd: KEEPER_FD.messages }));

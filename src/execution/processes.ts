@@ -1,0 +1,109 @@
+/**
+ * Processes, seen from outside: who is it, is it still alive, what lives in its group.
+ * A pid alone names nobody, since numbers are used again: a process is its pid and its start time.
+ * Zombies count as dead: under a PID 1 that reaps late (or never) they would hold a group for ever.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { ProcessIdentity } from './spec.js';
+
+/** One process as the kernel shows it. */
+export interface ProcessState {
+  readonly pid: number;
+  readonly zombie: boolean;
+  readonly group: number;
+  readonly start: string;
+}
+
+/** Linux tells by /proc; elsewhere (macOS) we ask `ps`. */
+export const hasProc = existsSync('/proc/self/stat');
+
+/** The state of a process, or null where there is none (or it is hidden from us). */
+export function stateOf(pid: number): ProcessState | null {
+  if (!hasProc) return psStates(['-p', String(pid)])[0] ?? null;
+  try {
+    return parseStat(pid, readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return null;
+  }
+}
+
+/** Every pid in /proc, as text. */
+export function procPids(): string[] {
+  // Only pids begin with a digit there.
+  return readdirSync('/proc').filter((name) => name.charCodeAt(0) <= 57);
+}
+
+/** The identity of a living process, or null. */
+export function identify(pid: number): ProcessIdentity | null {
+  const state = stateOf(pid);
+  return state && !state.zombie ? { pid, start: state.start } : null;
+}
+
+/** True while that very process runs. Where we may not look (hidepid, another user) it counts as alive. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  const state = stateOf(identity.pid);
+  if (state) return !state.zombie && state.start === identity.start;
+  return exists(identity.pid);
+}
+
+/** True while the group has a member that is not a zombie. */
+export function groupAlive(group: number): boolean {
+  return exists(-group) && membersOf(group).length > 0;
+}
+
+/** The members of a process group, without zombies. */
+export function membersOf(group: number): ProcessState[] {
+  const states = hasProc ? procPids().map((pid) => stateOf(Number(pid))) : psStates(['-ax']);
+  return states.filter((state) => state !== null && state.group === group && !state.zombie) as ProcessState[];
+}
+
+/** Sends a signal to a process, or to a group by its negative number. Gone already is fine; so is not ours to end. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // ESRCH: it ended first. EPERM: another user's, which the callers notice by its staying alive.
+  }
+}
+
+/** Told apart over reboots: pids and start times begin again with each. */
+export function bootId(): string {
+  if (hasProc) return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return run('/usr/sbin/sysctl', ['-n', 'kern.boottime']).trim();
+}
+
+/** The pid namespace that our numbers belong to (containers have their own); empty where there are none. */
+export function pidNamespace(): string {
+  return hasProc ? readlinkSync('/proc/self/ns/pid') : '';
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+/** `pid (comm) state ppid pgrp ...`: comm may hold spaces and brackets, so the fields are counted after the last one. */
+function parseStat(pid: number, stat: string): ProcessState {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state = 'X', , group = '0'] = fields;
+  return { pid, zombie: state === 'Z' || state === 'X', group: Number(group), start: fields[19] ?? '' };
+}
+
+function psStates(which: string[]): ProcessState[] {
+  const lines = run('/bin/ps', [...which, '-o', 'pid=,pgid=,stat=,lstart=']).split('\n');
+  return lines.flatMap((line) => {
+    const [pid, group, stat, ...start] = line.trim().split(/\s+/);
+    if (!pid || !group || !stat) return [];
+    return [{ pid: Number(pid), zombie: stat.startsWith('Z'), group: Number(group), start: start.join(' ') }];
+  });
+}
+
+function run(file: string, args: string[]): string {
+  // lstart is written in the language and zone of who asks: both are fixed, or one process would get two identities.
+  return spawnSync(file, args, { encoding: 'utf8', env: { LC_ALL: 'C', TZ: 'UTC' } }).stdout ?? '';
+}
