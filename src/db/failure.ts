@@ -3,7 +3,8 @@
  * on the server's language and version.
  */
 import postgres from 'postgres';
-import { messageOf } from '../core/errors.js';
+import { CapeError, messageOf } from '../core/errors.js';
+import { redactUrl } from './url.js';
 
 /**
  * - `unreachable`: no usable connection now; it may come back
@@ -58,6 +59,11 @@ export function failureOf(error: unknown): Failure {
   // A failed connect or name look-up sent nothing; the same code from a read or write may have followed a statement.
   const sent = syscall !== 'connect' && syscall !== 'getaddrinfo' && !NOTHING_SENT.has(code);
   return { kind, unclear: kind === 'unreachable' && sent, code, message };
+}
+
+/** For people, where nothing can go on without the database: which one, and what it said. */
+export function databaseError(url: string, error: unknown): CapeError {
+  return new CapeError('database', `database "${redactUrl(url)}": ${failureOf(error).message}`, { cause: error });
 }
 
 /** Most exact first: a whole SQLSTATE, then its class (the first two characters). */

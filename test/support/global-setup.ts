@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
+import { migrate } from '../../src/db/migrate.js';
 import { chooseServer } from './server.js';
 
 declare module 'vitest' {
@@ -20,7 +21,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await admin.unsafe(`create database ${template}`);
   const url = new URL(server.url);
   url.pathname = `/${template}`;
-  await migrateTemplate(url.href);
+  await migrate({ url: url.href, schema: 'public' });
   const [row] = await admin`select current_setting('server_version') as version`;
   console.log(`tests use ${server.description} (Postgres ${row?.version})`);
   project.provide('serverUrl', server.url);
@@ -33,5 +34,3 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await server.stop(kept.length > 0);
   };
 }
-
-async function migrateTemplate(_url: string): Promise<void> {}
