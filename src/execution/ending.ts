@@ -31,6 +31,7 @@ export function outcomeOfReason(why: EndReason, spec: CommandSpec): Outcome {
 /** What it means that our own start of the command failed. */
 export function outcomeOfFailure(failure: StartFailure, spec: Pick<CommandSpec, 'file' | 'cwd'>): Outcome {
   const { stage, code, message } = failure;
+  const { file, cwd } = spec;
   if (code === 'E2BIG')
     return {
       kind: 'invalid',
@@ -38,22 +39,14 @@ export function outcomeOfFailure(failure: StartFailure, spec: Pick<CommandSpec, 
         'the description is too long for one argument (128 KiB on Linux): ' +
         'use a --command template without {description} and read the file named in CAPE_ISSUE_FILE',
     };
+  // A bug of whoever made the spec, but to try it again would never help.
+  if (code === 'ERR_INVALID_ARG_VALUE') return { kind: 'invalid', error: `can't start ${file}: ${message}` };
   const error = {
-    cwd: `can't use the working directory ${spec.cwd}: ${message}`,
-    output: `can't make a pipe for the output of ${spec.file}: ${message}`,
-    exec: `can't start ${spec.file}: ${message}`,
+    cwd: `can't use the working directory ${cwd}: ${message}`,
+    output: `can't make a pipe for the output of ${file}: ${message}`,
+    exec: `can't start ${file}: ${message}`,
   }[stage];
   return { kind: 'unrunnable', error: error.includes(code) ? error : `${error} (${code})` };
-}
-
-/**
- * Refuses a spec that no kernel takes, before anything is started; null where it is fine. An argument ends at its
- * first NUL, so a text that holds one can't be given to a command.
- */
-export function refusal(spec: CommandSpec): Outcome | null {
-  const texts = [spec.file, ...spec.args, ...Object.entries(spec.env).flat()];
-  if (!texts.some((text) => text.includes('\0'))) return null;
-  return { kind: 'invalid', error: 'the description holds a NUL character, which no argument of a command can hold' };
 }
 
 function seconds(ms: number): string {

@@ -1,11 +1,12 @@
 /** The worker's Executor: hands commands to a keeper process and turns what it tells into Outcomes. */
 
 import { messageOf } from '../core/errors.js';
-import { outcomeOfEnding, outcomeOfFailure, outcomeOfReason, refusal } from './ending.js';
+import { outcomeOfEnding, outcomeOfFailure, outcomeOfReason } from './ending.js';
 import { type Farewell, KeeperLink, type LinkOptions, type Log } from './keeper-link.js';
 import { LiveRun } from './live-run.js';
 import type { FromKeeper } from './protocol.js';
 import type { CommandSpec, Deadline, Executor, HelperRecord, Run } from './spec.js';
+import { TOOL_PATH } from './warden.js';
 
 export interface ExecutorOptions {
   /** A folder of this worker alone, mode 0700, that exists. */
@@ -42,7 +43,7 @@ class KeeperExecutor implements Executor {
 
   constructor(options: ExecutorOptions) {
     const { idleMs = 60_000, pingMs = 1000, missedPings = 5, keeperNodeArgs: nodeArgs = [] } = options;
-    const toolPath = options.toolPath ?? '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin';
+    const toolPath = options.toolPath ?? TOOL_PATH;
     const { stateDir, graceMs, log } = options;
     this.#options = { stateDir, graceMs, log, pingMs, missedPings, nodeArgs, toolPath };
     this.#idleMs = idleMs;
@@ -50,8 +51,7 @@ class KeeperExecutor implements Executor {
 
   start(spec: CommandSpec, until: Deadline): Run {
     const run = new LiveRun(spec, until, (message) => this.#link?.say(message));
-    const refused = this.#closed ? outcomeOfReason('interrupted', spec) : refusal(spec);
-    if (refused) run.settle(refused);
+    if (this.#closed) run.settle(outcomeOfReason('interrupted', spec));
     else if (this.#runs.has(spec.id)) run.settle({ kind: 'unrunnable', error: `run ${spec.id} is already under way` });
     else this.#admit(run);
     return run;

@@ -12,6 +12,9 @@ export function builtFile(name: string): string {
   return fileURLToPath(new URL(beside, import.meta.url));
 }
 
+/** Where the helpers' own tools are found, unless somebody says otherwise; the commands have a PATH of their own. */
+export const TOOL_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin';
+
 export const wardenScript = builtFile('warden.sh');
 
 /** The grace as warden.sh counts it, in steps of 0.2 s. */

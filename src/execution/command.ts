@@ -1,0 +1,105 @@
+/** Which command runs for an issue, and with which arguments. */
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { split } from 'shlex';
+import { CapeError, messageOf } from '../core/errors.js';
+import type { Outcome } from '../core/outcome.js';
+
+export { childEnvironment } from './environment.js';
+
+/** A command that was found: an absolute path, and the words of the template after the first. */
+export interface ResolvedCommand {
+  readonly file: string;
+  readonly words: readonly string[];
+  /** How it reads for people: the template, or what stood in for it. */
+  readonly label: string;
+}
+
+export interface CommandSearch {
+  /** The template of `--command`; unset: `cape-adw` on PATH, else `uv run cape-adw`. */
+  readonly command?: string | undefined;
+  /** PATH, colon-separated. */
+  readonly path: string;
+  /** Relative paths begin here; absolute. */
+  readonly cwd: string;
+}
+
+const DEFAULT = 'cape-adw';
+const PLACEHOLDER = /\{(id|description)\}/g;
+
+/**
+ * Finds the command: the template where there is one, else `cape-adw`, else `uv run cape-adw`.
+ * @throws CapeError (config) naming what was looked for
+ */
+export function resolveCommand({ command, path, cwd }: CommandSearch): ResolvedCommand {
+  if (command !== undefined) return resolveTemplate(command, path, cwd);
+  const direct = findExecutable(DEFAULT, path, cwd);
+  if (direct) return { file: direct, words: [], label: DEFAULT };
+  const uv = findExecutable('uv', path, cwd);
+  if (uv) return { file: uv, words: ['run', DEFAULT], label: `uv run ${DEFAULT}` };
+  throw new CapeError(
+    'config',
+    `no command to run: give one by --command (CAPE_COMMAND), or put ${DEFAULT} or uv (for "uv run ${DEFAULT}") on PATH`,
+  );
+}
+
+/**
+ * The words of a template by the quoting rules of a shell; nothing is expanded.
+ * @throws CapeError (config) for an open quote or an empty template
+ */
+export function splitTemplate(template: string): string[] {
+  let words: string[];
+  try {
+    words = split(template);
+  } catch (error) {
+    throw new CapeError('config', `--command: ${quoted(template)} can't be split into words: ${messageOf(error)}`);
+  }
+  if (!words[0]) throw new CapeError('config', `--command: ${quoted(template)} names no program`);
+  return words;
+}
+
+/**
+ * The arguments for one issue. Placeholders are replaced inside the words, after the split, so that no text is ever
+ * split or read as quoting. A template without any gets id and description as two arguments at its end.
+ */
+export function planArguments(
+  command: ResolvedCommand,
+  issue: { readonly id: number; readonly description: string },
+): { readonly file: string; readonly args: readonly string[] } | Outcome {
+  const { file, words } = command;
+  const values: Record<string, string> = { id: String(issue.id), description: issue.description };
+  // search, unlike test, keeps no position in a global pattern
+  const args = words.some((word) => word.search(PLACEHOLDER) >= 0)
+    ? // One pass with a function: a description that holds "{id}" or "$&" arrives as it is.
+      words.map((word) => word.replace(PLACEHOLDER, (_, name: string) => values[name]!))
+    : [...words, values.id!, values.description!];
+  if (!args.some((arg) => arg.includes('\0'))) return { file, args };
+  return { kind: 'invalid', error: 'the description holds a NUL character, which no argument of a command can hold' };
+}
+
+function resolveTemplate(template: string, path: string, cwd: string): ResolvedCommand {
+  const [name, ...words] = splitTemplate(template) as [string, ...string[]];
+  const file = findExecutable(name, path, cwd);
+  if (file) return { file, words, label: template };
+  const where = name.includes('/') ? `${resolve(cwd, name)} is no executable file` : 'not found on PATH';
+  throw new CapeError('config', `--command: ${quoted(name)}: ${where}`);
+}
+
+/** Absolute, since keeper and command have folders of their own. */
+function findExecutable(name: string, path: string, cwd: string): string | null {
+  const candidates = name.includes('/') ? [name] : path.split(delimiter).map((folder) => join(folder || '.', name));
+  return candidates.map((candidate) => resolve(cwd, candidate)).find(isExecutable) ?? null;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}
