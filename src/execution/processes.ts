@@ -4,7 +4,7 @@
  * Zombies count as dead: under a PID 1 that reaps late (or never) they would hold a group for ever.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { ProcessIdentity } from './spec.js';
 
 /** One process as the kernel shows it. */
@@ -65,6 +65,17 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // ESRCH: it ended first. EPERM: another user's, which the callers notice by its staying alive.
   }
+}
+
+/** Told apart over reboots: pids and start times begin again with each. */
+export function bootId(): string {
+  if (hasProc) return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return run('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid']).trim();
+}
+
+/** The pid namespace that our numbers belong to (containers have their own); empty where there are none. */
+export function pidNamespace(): string {
+  return hasProc ? readlinkSync('/proc/self/ns/pid') : '';
 }
 
 function exists(pid: number): boolean {
