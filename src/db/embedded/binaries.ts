@@ -35,48 +35,41 @@ export interface Search {
  * a folder that the owner cannot read, or a file system mounted without exec.
  * @throws CapeError config, saying what was tried, where none does.
  */
-export async function findBinaries({ layout, owner, wanted, native, folders }: Search): Promise<Binaries> {
-  const tried: string[] = [];
-  const found: Binaries[] = [];
-  const consider = async (programs: Programs): Promise<Binaries | null> => {
+export async function findBinaries(search: Search): Promise<Binaries> {
+  const { layout, owner, wanted } = search;
+  const broken: string[] = [];
+  const others: Binaries[] = [];
+  for await (const programs of candidates(search, broken)) {
     const major = await majorOf(programs, owner);
-    if (typeof major === 'string') tried.push(`${programs.bin}: ${major}`);
-    else found.push({ ...programs, major });
-    return typeof major === 'number' && fits(major, wanted) ? { ...programs, major } : null;
-  };
+    if (typeof major === 'string') broken.push(`${programs.bin}: ${major}`);
+    else if (wanted === null ? major >= OLDEST_MAJOR : major === wanted) return { ...programs, major };
+    else others.push({ ...programs, major });
+  }
+  throw noneFits(layout, wanted, others, broken);
+}
 
+/** Best first. `broken`: what of those given so far did not run. */
+async function* candidates({ layout, owner, native, folders }: Search, broken: readonly string[]) {
   if (native) {
-    const own = await consider(await packaged(native, layout));
-    if (own) return own;
-    // The package lies where the owner cannot read it, such as a checkout under /root.
-    const copied =
-      owner && found.length === 0 && (await consider(await packaged(await copyNative(native, layout), layout)));
-    if (copied) return copied;
+    yield { bin: join(native, 'bin'), libraries: await linkLibraries(native, layout) };
+    if (owner && broken.length > 0) {
+      // The package may lie where the owner cannot read it, such as a checkout under /root.
+      const copy = await copyNative(native, layout);
+      yield { bin: join(copy, 'bin'), libraries: await linkLibraries(copy, layout) };
+    }
   }
-  for (const bin of folders) {
-    const system = await consider({ bin, libraries: [] });
-    if (system) return system;
-  }
-  throw noneFits(layout, wanted, found, tried);
+  for (const bin of folders) yield { bin, libraries: [] };
 }
 
-async function packaged(native: string, layout: Layout): Promise<Programs> {
-  return { bin: join(native, 'bin'), libraries: await linkLibraries(native, layout) };
-}
-
-function fits(major: number, wanted: number | null): boolean {
-  return wanted === null ? major >= OLDEST_MAJOR : major === wanted;
-}
-
-function noneFits(layout: Layout, wanted: number | null, found: Binaries[], tried: string[]): CapeError {
-  if (wanted !== null && found.length > 0) {
-    const have = found.map(({ major, bin }) => `${major} (${bin})`).join(', ');
+function noneFits(layout: Layout, wanted: number | null, others: Binaries[], broken: string[]): CapeError {
+  if (wanted !== null && others.length > 0) {
+    const have = others.map(({ major, bin }) => `${major} (${bin})`).join(', ');
     return new CapeError(
       'config',
       `${layout.cluster} was made by Postgres ${wanted}, found here: ${have}; another major version cannot read it: install Postgres ${wanted}, or set CAPE_DATA_DIR to a new folder`,
     );
   }
-  const why = [...tried, ...found.map(({ major, bin }) => `${bin}: version ${major} is older than ${OLDEST_MAJOR}`)];
+  const why = [...broken, ...others.map(({ major, bin }) => `${bin}: version ${major} is older than ${OLDEST_MAJOR}`)];
   const detail = why.length > 0 ? ` (${why.join('; ')})` : '';
   return new CapeError(
     'config',

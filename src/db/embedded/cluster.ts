@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { chown, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CapeError } from '../../core/errors.js';
-import type { Layout } from './data-dir.js';
+import { freshName, type Layout } from './data-dir.js';
+import { whenMissing, whenThere } from './files.js';
 import type { Owner } from './owner.js';
 import { isAlive } from './postmaster.js';
 import { type Ended, type Programs, reasonOf, runProgram } from './process.js';
@@ -29,8 +30,7 @@ export async function ensurePassword(layout: Layout, owner: Owner | null): Promi
   if ((await clusterMajor(layout)) !== null) {
     throw new CapeError('config', `${layout.password} is gone, and with it the way into ${layout.cluster}: restore it`);
   }
-  const fresh = `${layout.password}.new-${process.pid}`;
-  await rm(fresh, { force: true });
+  const fresh = freshName(layout.password);
   await writeFile(fresh, `${randomBytes(24).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
   if (owner) await chown(fresh, owner.uid, owner.gid); // initdb reads it
   // A link and not a rename: of two processes that start together the first one's password counts.
@@ -57,7 +57,7 @@ export function urlOf(password: string, port: number): string {
  */
 export async function createCluster(layout: Layout, programs: Programs, owner: Owner | null): Promise<void> {
   await removeAbandoned(layout);
-  const fresh = `${layout.cluster}.new-${process.pid}`;
+  const fresh = freshName(layout.cluster);
   await mkdir(fresh, { mode: 0o700 });
   if (owner) await chown(fresh, owner.uid, owner.gid);
   try {
@@ -85,16 +85,7 @@ async function removeAbandoned(layout: Layout): Promise<void> {
   const prefix = `${basename(layout.cluster)}.new-`;
   for (const name of await readdir(layout.home)) {
     if (!name.startsWith(prefix)) continue;
-    const pid = Number(name.slice(prefix.length));
-    if (pid === process.pid || !isAlive(pid)) await rm(join(layout.home, name), { recursive: true, force: true });
+    const pid = Number.parseInt(name.slice(prefix.length), 10);
+    if (!isAlive(pid)) await rm(join(layout.home, name), { recursive: true, force: true });
   }
-}
-
-function whenMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null;
-  throw error;
-}
-
-function whenThere(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST' && error.code !== 'ENOTEMPTY') throw error;
 }

@@ -1,5 +1,6 @@
 /** Where the embedded Postgres keeps its things. */
 
+import { randomBytes } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { CapeError } from '../../core/errors.js';
@@ -61,8 +62,10 @@ export interface Layout {
   port: string;
   /** Links that the packaged binaries need. */
   links: string;
-  /** A copy of the packaged binaries, where the server's uid cannot read the package. */
+  /** Copies of the packaged binaries, this and the version: made where the server's uid cannot read the package. */
   native: string;
+  /** Names the server that stays when its last user leaves. */
+  kept: string;
 }
 
 /** The paths inside `dataDir` (relative to the current folder if it is relative). */
@@ -76,6 +79,12 @@ export function layoutOf(dataDir: string): Layout {
     password: join(home, 'password'),
     port: join(home, 'port'),
     links: join(home, 'links'),
-    native: join(home, 'native'),
+    native: join(home, 'native-'),
+    kept: join(home, 'kept'),
   };
+}
+
+/** A name beside `path` to make something under before it is moved into place: `<path>.new-<pid>-<random>`. */
+export function freshName(path: string): string {
+  return `${path}.new-${process.pid}-${randomBytes(3).toString('hex')}`;
 }

@@ -2,20 +2,21 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CapeError, messageOf } from '../../core/errors.js';
+import { failureOf } from '../failure.js';
 import { findBinaries, packagedNative, systemFolders } from './binaries.js';
 import { clusterMajor, createCluster, ensurePassword, urlOf } from './cluster.js';
 import { type Layout, layoutOf } from './data-dir.js';
-import { isRefused, join, type Membership, refused } from './membership.js';
+import { join, type Membership } from './membership.js';
 import { chooseOwner, makeFolders, type Owner } from './owner.js';
 import { inspect } from './postmaster.js';
-import { launch, stopServer } from './server.js';
+import { isKept, keepRunning, launch, stopServer } from './server.js';
 
 export interface EmbeddedOptions {
   /** The folder for all its data; made if it is missing. */
   dataDir: string;
-  /** Told what takes time or is worth knowing, one line each. */
+  /** Told what takes time, one line each. */
   log?: (line: string) => void;
-  /** This process was started by an attempt: attach to a running server, never start one, which would end with the attempt. */
+  /** This process belongs to an attempt: attach to a running server, never start one, which would end with the attempt. */
   insideAttempt?: boolean;
   /** $PATH, to look for a Postgres of the system where the package is not installed. Default: the usual folders only. */
   searchPath?: string;
@@ -26,23 +27,25 @@ export interface Embedded {
   /** For psql and postgres.js alike; holds the password. */
   url: string;
   dataDir: string;
+  /** One line for people about how it runs, or null where there is nothing to say. */
+  note: string | null;
   /**
-   * Leaves; the last one out stops the server. Close all connections of this process first.
+   * Leaves; the last one out stops the server. Close the other connections of this process first.
    * A process that ends without it leaves the server running until the next one leaves, or `stopEmbedded`.
    */
   release(): Promise<void>;
-  /** One line for people about how it runs, or null where there is nothing to say. */
-  note: string | null;
+  /** Leaves, and the server stays until `stopEmbedded`, whoever else comes and goes. */
+  leaveRunning(): Promise<void>;
 }
 
 /** Recovery after a crash replays up to a gigabyte of log. */
 const START_DEADLINE_MS = 120_000;
-/** Starts that may fail in a row; one is lost to another process that starts at the same time. */
-const START_TRIES = 3;
+/** After each failed start in a row. The backends of a server that was killed keep a new one from starting while they end. */
+const PAUSES_MS = [50, 200, 500, 1000];
 
 /**
  * Starts the server of the data folder, or attaches to it if it runs. Holds a connection, and with it this process,
- * until `release()`. If somebody stops the server meanwhile, it stays stopped: connections fail until the next start.
+ * until `release()`. Where somebody stops the server meanwhile it stays stopped, and queries fail until the next start.
  * @throws CapeError config for a folder, an account or binaries that will not do; database for a server that does not start.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
@@ -54,39 +57,52 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     url,
     dataDir: layout.dataDir,
     note: owner && `Postgres runs as user ${owner.name}, since it refuses to run as root`,
-    release: () => {
-      left ??= member.leave(() => stopServer(layout.cluster));
+    release() {
+      left ??= member.leave(async () => (await isKept(layout)) || stopServer(layout.cluster));
+      return left;
+    },
+    leaveRunning() {
+      left ??= keepRunning(layout).finally(() => member.abandon());
       return left;
     },
   };
 }
 
-/** Looks, starts where nothing runs, joins; again from the look if the server went away in between. */
-async function enter(
-  layout: Layout,
-  owner: Owner | null,
-  options: EmbeddedOptions,
-): Promise<{ url: string; member: Membership }> {
+interface Entered {
+  url: string;
+  member: Membership;
+}
+
+/** Looks, starts where nothing runs, joins; from the look again where the server went away in between. */
+async function enter(layout: Layout, owner: Owner | null, options: EmbeddedOptions): Promise<Entered> {
   const deadline = performance.now() + START_DEADLINE_MS;
   const failures: string[] = [];
-  while (failures.length < START_TRIES && performance.now() < deadline) {
+  while (failures.length <= PAUSES_MS.length && performance.now() < deadline) {
     const { state, port } = await inspect(layout.cluster);
     if (state === 'absent' || state === 'stopped') {
       if (options.insideAttempt) throw insideAttempt();
       const failure = await start(layout, owner, options);
-      if (failure) failures.push(failure);
-    } else if (state === 'running' && port) {
-      const url = urlOf(await ensurePassword(layout, owner), port);
-      const member = await join(url).catch((error: unknown) => {
-        if (isRefused(error)) throw refused(layout.password, error);
-        return messageOf(error); // it is stopping, or was stopped: look again
-      });
-      if (typeof member !== 'string') return { url, member };
+      if (failure !== null) await sleep(PAUSES_MS[failures.push(failure) - 1]);
+    } else {
+      const entered = state === 'running' && port !== null && (await attach(layout, owner, port));
+      if (entered) return entered;
+      await sleep(20); // it is starting or stopping
     }
-    await sleep(20);
   }
-  const reason = failures.at(-1) ?? 'it was not ready within 120 s';
+  const reason = failures.at(-1) ?? 'not ready within 120 s';
   throw new CapeError('database', `the embedded Postgres in ${layout.cluster} does not start: ${reason}`);
+}
+
+/** @returns Null where the server went away before we had joined. */
+async function attach(layout: Layout, owner: Owner | null, port: number): Promise<Entered | null> {
+  const url = urlOf(await ensurePassword(layout, owner), port);
+  try {
+    return { url, member: await join(url) };
+  } catch (error) {
+    if (failureOf(error).kind !== 'refused') return null;
+    const message = `the embedded Postgres in ${layout.cluster} refuses the login with the password in ${layout.password}`;
+    throw new CapeError('database', `${message}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** @returns Null, or why the server did not start. */
@@ -106,6 +122,6 @@ async function start(layout: Layout, owner: Owner | null, options: EmbeddedOptio
 function insideAttempt(): CapeError {
   return new CapeError(
     'database',
-    'no database: the embedded Postgres is not running and is never started from within an attempt, whose end would end it: set DATABASE_URL, or run `cape-worker db start` outside',
+    'the embedded Postgres is not running and is not started from within an attempt, which would take it along at its end: set DATABASE_URL, or run `cape-worker db start` outside',
   );
 }

@@ -7,7 +7,8 @@
 import { chmod, cp, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CapeError } from '../../core/errors.js';
-import type { Layout } from './data-dir.js';
+import { freshName, type Layout } from './data-dir.js';
+import { whenMissing, whenThere } from './files.js';
 
 /**
  * Links the libraries of `native` under the names that the programs ask for.
@@ -34,29 +35,34 @@ async function linksOf(native: string): Promise<{ source: string; target: string
 /** Points `path` at `target` in one step: another process may be starting the server through this very link. */
 async function link(target: string, path: string): Promise<void> {
   if ((await readlink(path).catch(() => null)) === target) return;
-  const fresh = `${path}.${process.pid}`;
-  await rm(fresh, { force: true });
+  const fresh = freshName(path);
   await symlink(target, fresh);
   await rename(fresh, path);
 }
 
 /**
  * Copies the package's `native` (62 MB) into the data folder, readable for all, once per version of the package.
- * Only for a stopped server: older copies are removed.
+ * Only for a stopped server: the copies of other versions are removed.
  * @returns The copy's folder.
  */
 export async function copyNative(native: string, layout: Layout): Promise<string> {
   const { version } = JSON.parse(await readFile(join(native, '..', 'package.json'), 'utf8'));
-  const copy = join(layout.native, version);
-  if (!(await stat(copy).catch(() => null))) {
-    await rm(layout.native, { recursive: true, force: true });
-    await mkdir(layout.native);
-    const fresh = join(layout.native, `new-${process.pid}`);
+  const copy = `${layout.native}${version}`;
+  if (!(await stat(copy).catch(whenMissing))) {
+    await removeOthers(layout);
+    const fresh = freshName(copy);
     await cp(native, join(fresh, 'native'), { recursive: true, filter: (path) => !path.endsWith('.a') });
-    await openForAll(layout.native);
-    await rename(fresh, copy);
+    await openForAll(fresh);
+    await rename(fresh, copy).catch(whenThere); // of two processes at once one wins
+    await rm(fresh, { recursive: true, force: true });
   }
   return join(copy, 'native');
+}
+
+async function removeOthers(layout: Layout): Promise<void> {
+  const prefix = basename(layout.native);
+  const copies = (await readdir(layout.home)).filter((name) => name.startsWith(prefix) && !name.includes('.new-'));
+  for (const name of copies) await rm(join(layout.home, name), { recursive: true, force: true });
 }
 
 /** A package installed under a umask of 077 is closed to others, and so is its copy. */

@@ -4,106 +4,99 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import postgres from 'postgres';
-import { CapeError } from '../../core/errors.js';
+import { connect, type Database } from '../connect.js';
+import { failureOf } from '../failure.js';
 
 /** The key of the lock: "cape" in ASCII, and 1 for this use of it. */
 const LOCK = '1667330149, 1';
 
-/** Of the members' connections, to tell them from the clients that do the work. */
+/** Tells the members' connections from those that do the work. */
 const APPLICATION_NAME = 'cape-worker embedded';
 
-/** A closed connection stays visible for some milliseconds until its server process has ended. */
+/** A closed connection is seen for some milliseconds more, until its server process has ended. */
 const CLIENTS_GONE_MS = 500;
 
+/** A process's part in keeping the server up. */
 export interface Membership {
-  /** Leaves; `stop` is called if nobody else uses the server, while newcomers are kept waiting. Never throws for a server that is gone. */
+  /**
+   * Leaves. `stop` is called where nobody else uses the server; newcomers are kept waiting meanwhile.
+   * A server that is gone, or was restarted under us, is no error.
+   */
   leave(stop: () => Promise<unknown>): Promise<void>;
+  /** Leaves the server as it is. */
+  abandon(): Promise<void>;
 }
 
-/** Joins the users of the server. Rejects with the driver's error where the server is going or gone: look again. */
+/**
+ * Joins the users of the server.
+ * @throws what `failureOf` understands; `unreachable` where the server is going or gone: look again.
+ */
 export async function join(url: string): Promise<Membership> {
-  const sql = open(url);
+  const db = open(url);
   try {
-    // Blocks while a leaver makes up its mind, and fails if it decides to stop the server.
-    await sql.unsafe(`select pg_advisory_lock_shared(${LOCK})`);
+    // Waits while a leaver makes up its mind, and fails if that stops the server.
+    await db.query(`select pg_advisory_lock_shared(${LOCK})`);
   } catch (error) {
-    await sql.end({ timeout: 0 });
+    await db.close();
     throw error;
   }
-  return { leave: (stop) => leave(sql, stop) };
+  return { leave: (stop) => leave(db, stop), abandon: () => db.close() };
 }
 
-async function leave(sql: postgres.Sql, stop: () => Promise<unknown>): Promise<void> {
-  let last = false;
+async function leave(db: Database, stop: () => Promise<unknown>): Promise<void> {
   try {
-    last = (await isAlone(sql)) && (await clients(sql)) === 0;
-  } catch (error) {
-    if (error instanceof postgres.PostgresError && !error.code.startsWith('57P')) throw error;
-    // The server was stopped or restarted under us: there is nothing to leave.
-  }
-  try {
-    if (last) await stop();
+    if (await isUnused(db)) await stop();
   } finally {
-    await sql.end({ timeout: 0 });
+    await db.close();
   }
 }
 
-/** Gives up the shared lock and asks for it alone. Of several that leave at once, the one that asks last succeeds. */
-async function isAlone(sql: postgres.Sql): Promise<boolean> {
-  await sql.unsafe(`select pg_advisory_unlock_shared(${LOCK})`);
-  const [row] = await sql.unsafe(`select pg_try_advisory_lock(${LOCK}) as alone`);
+async function isUnused(db: Database): Promise<boolean> {
+  try {
+    return (await isLastMember(db)) && (await clientsLeft(db)) === 0;
+  } catch (error) {
+    if (failureOf(error).kind === 'unreachable') return false; // somebody stopped it: there is nothing to leave
+    throw error;
+  }
+}
+
+/** Gives up the shared lock and asks for it alone. Of several that leave at once, one of the last to ask gets it. */
+async function isLastMember(db: Database): Promise<boolean> {
+  await db.query(`select pg_advisory_unlock_shared(${LOCK})`);
+  const [row] = await db.query<{ alone: boolean }>(`select pg_try_advisory_lock(${LOCK}) as alone`);
   return row?.alone === true;
 }
 
 /** The number of clients that are not members, once those on their way out are gone. */
-async function clients(sql: postgres.Sql): Promise<number> {
+async function clientsLeft(db: Database): Promise<number> {
   const deadline = performance.now() + CLIENTS_GONE_MS;
   for (;;) {
-    const count = await countClients(sql);
+    const count = await countClients(db);
     if (count === 0 || performance.now() > deadline) return count;
     await sleep(10);
   }
 }
 
-async function countClients(sql: postgres.Sql): Promise<number> {
-  const [row] = await sql.unsafe(
+async function countClients(db: Database): Promise<number> {
+  const [row] = await db.query<{ clients: number }>(
     `select count(*)::int as clients from pg_stat_activity
-      where backend_type = 'client backend' and application_name <> '${APPLICATION_NAME}'`,
+      where backend_type = 'client backend' and application_name <> $1`,
+    [APPLICATION_NAME],
   );
-  return row?.clients;
+  return row?.clients ?? 0;
 }
 
-/** The number of connections that do work, for the status. */
+/** The number of connections to the server, those of the members for their membership left out. */
 export async function clientsOf(url: string): Promise<number> {
-  const sql = open(url);
+  const db = open(url);
   try {
-    return await countClients(sql);
+    return await countClients(db);
   } finally {
-    await sql.end({ timeout: 0 });
+    await db.close();
   }
 }
 
-function open(url: string): postgres.Sql {
-  return postgres(url, {
-    max: 1,
-    fetch_types: false,
-    connect_timeout: 5,
-    idle_timeout: 0,
-    max_lifetime: null, // the default recycles a connection after 30 to 60 minutes, and the lock with it
-    connection: { application_name: APPLICATION_NAME, statement_timeout: 15_000 },
-    onnotice: () => {},
-  });
-}
-
-/** Whether the server refused the login itself, which trying again does not mend. */
-export function isRefused(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && error.code.startsWith('28');
-}
-
-/** The error for a server that does not take our password. */
-export function refused(passwordFile: string, error: unknown): CapeError {
-  return new CapeError('database', `the embedded Postgres refuses the password in ${passwordFile}: restore that file`, {
-    cause: error,
-  });
+/** A single connection, which `connect` neither recycles nor opens again without being asked: the lock lives as long. */
+function open(url: string): Database {
+  return connect({ url, schema: 'public', applicationName: APPLICATION_NAME, connections: 1 });
 }

@@ -29,7 +29,7 @@ const CANDIDATES = ['cape-worker', 'postgres', 'nobody'];
  * @throws CapeError config where the cluster belongs to someone else, or root finds no account to use.
  */
 export async function chooseOwner(layout: Layout, uid: number): Promise<Owner | null> {
-  const cluster = await stat(layout.cluster).catch(() => null);
+  const cluster = await stat(layout.cluster).catch(() => null); // none yet, or closed to us, which shows when it is read
   if (uid !== 0) {
     if (cluster && cluster.uid !== uid) {
       throw new CapeError(

@@ -4,34 +4,40 @@ import { execFile } from 'node:child_process';
 import { access, link, readFile, readlink, realpath, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { CapeError } from '../../core/errors.js';
+import { freshName } from './data-dir.js';
+import { whenMissing } from './files.js';
 
 /** What the server of a cluster is doing; `absent`: there is no cluster. */
 export type ServerState = 'absent' | 'stopped' | 'starting' | 'running' | 'stopping';
 
-/** A server as its own file describes it. `pid` and `port` are null where none runs. */
+/** A server as its own file describes it. All but the state are null where none runs. */
 export interface Postmaster {
   state: ServerState;
   pid: number | null;
   port: number | null;
+  /** Tells it from every other server of the cluster, earlier ones with the same pid too. */
+  id: string | null;
 }
 
-/** What a server wrote of itself: line 1 is the pid, 4 the port, 8 the status. */
+/** What a server wrote of itself: line 1 is the pid, 3 the start time, 4 the port, 8 the status. */
 interface PidFile {
   text: string;
   pid: number;
+  id: string;
   port: number | null;
   status: string;
 }
 
 /** Looks at the server of a cluster. A pid file that no live server stands behind counts as stopped. */
 export async function inspect(cluster: string): Promise<Postmaster> {
-  const none = { pid: null, port: null };
+  const none = { pid: null, port: null, id: null };
   const file = await readPidFile(cluster);
   if (!file) return { state: (await exists(join(cluster, 'PG_VERSION'))) ? 'stopped' : 'absent', ...none };
   if (!(await isServerOf(cluster, file.pid))) return { state: 'stopped', ...none };
-  const { pid, port, status } = file;
-  if (status === 'ready') return { state: 'running', pid, port };
-  return { state: status === 'stopping' ? 'stopping' : 'starting', pid, port };
+  const { pid, port, id, status } = file;
+  if (status === 'ready') return { state: 'running', pid, port, id };
+  return { state: status === 'stopping' ? 'stopping' : 'starting', pid, port, id };
 }
 
 /**
@@ -43,23 +49,24 @@ export async function removeBlockingPidFile(cluster: string): Promise<void> {
   const file = await readPidFile(cluster);
   if (!file || !isAlive(file.pid) || (await isServerOf(cluster, file.pid))) return;
   const path = join(cluster, 'postmaster.pid');
-  const aside = `${path}.dead-${process.pid}`;
+  const aside = freshName(path);
   // Between the look and the removal another process may have started a server: take the file, look again, give it back.
-  await rename(path, aside).catch(() => {}); // gone already: nothing is in the way
-  const taken = await readFile(aside, 'utf8').catch(() => null);
+  await rename(path, aside).catch(whenMissing);
+  const taken = await readFile(aside, 'utf8').catch(whenMissing);
   if (taken !== null && taken !== file.text) await link(aside, path);
   await rm(aside, { force: true });
 }
 
 async function readPidFile(cluster: string): Promise<PidFile | null> {
   const text = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
+    if (error.code !== 'EACCES') return whenMissing(error);
+    throw new CapeError('config', `${cluster} belongs to another user: run as that user, or set CAPE_DATA_DIR`);
   });
+  if (text === null) return null;
   const lines = text.split('\n').map((line) => line.trim());
   const pid = Number(lines[0]);
   if (!pid) return null;
-  return { text, pid, port: Number(lines[3]) || null, status: lines[7] ?? '' };
+  return { text, pid, id: `${pid} ${lines[2]}`, port: Number(lines[3]) || null, status: lines[7] ?? '' };
 }
 
 /** Whether a process has this pid, as a zombie too. */
