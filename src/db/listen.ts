@@ -1,0 +1,157 @@
+/**
+ * One LISTEN that stays, on a connection of its own. postgres.js's own `listen` swallows a failed re-LISTEN and the
+ * subscription is gone for good without an error (seen after a failover); and behind a transaction-mode pooler LISTEN
+ * is accepted and hears nothing. So it is proven, at the start and now and then: we send ourselves a token and wait for
+ * it. A notification only wakes; whoever listens polls as well.
+ */
+import { randomUUID } from 'node:crypto';
+import { type ConnectOptions, quoteName, sessionOptions } from './connect.js';
+import { Session, type SessionOptions } from './session.js';
+
+export interface Listener {
+  /** True while the last proof was heard. False behind a pooler, or without a connection: poll. */
+  readonly hears: boolean;
+  close(): Promise<void>;
+}
+
+export interface ListenHandlers {
+  /** Something was said on the channel. May be called for what was heard already. */
+  notify(payload: string): void;
+  /** Listening (again). What was said before is gone: read the queue now. */
+  listening(): void;
+}
+
+/** Milliseconds. */
+const PROOF_MS = 1_000;
+const PROOF_EVERY_MS = 60_000;
+const RETRY_FIRST_MS = 250;
+const RETRY_LAST_MS = 10_000;
+const DEADLINE_MS = 15_000;
+
+/** Milliseconds, for tests mostly. Defaults: 1,000, 60,000 and 15,000. */
+export interface ListenTimes {
+  /** How long a token may take to come back. */
+  readonly proofMs?: number;
+  /** Between two proofs. */
+  readonly everyMs?: number;
+  /** What a statement may take before the connection counts as dead. */
+  readonly deadlineMs?: number;
+}
+
+/**
+ * Listens on a channel until it is closed, over lost connections and failovers. Never rejects: without a connection it
+ * tries again with growing pauses, 0.25 to 10 s, and `hears` is false.
+ */
+export function listen(
+  options: Pick<ConnectOptions, 'url' | 'applicationName'>,
+  channel: string,
+  on: ListenHandlers,
+  times: ListenTimes = {},
+): Listener {
+  return new SteadyListener(options, channel, on, times);
+}
+
+class SteadyListener implements Listener {
+  readonly #options: SessionOptions;
+  readonly #channel: string;
+  readonly #on: ListenHandlers;
+  readonly #times: Required<Pick<ListenTimes, 'proofMs' | 'everyMs'>>;
+  /** Tokens have a channel of their own, or every listener of the database would hear everybody's. */
+  readonly #proofChannel = `cape_proof_${randomUUID()}`;
+  #session: Session | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #heard: ((token: string) => void) | null = null;
+  #hears = false;
+  #failures = 0;
+  #closed = false;
+
+  constructor(
+    options: Pick<ConnectOptions, 'url' | 'applicationName'>,
+    channel: string,
+    on: ListenHandlers,
+    { proofMs = PROOF_MS, everyMs = PROOF_EVERY_MS, deadlineMs = DEADLINE_MS }: ListenTimes,
+  ) {
+    this.#options = sessionOptions({ ...options, schema: 'public', deadlineMs });
+    this.#channel = channel;
+    this.#on = on;
+    this.#times = { proofMs, everyMs };
+    void this.#subscribe();
+  }
+
+  get hears(): boolean {
+    return this.#hears;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#hears = false;
+    clearTimeout(this.#timer);
+    await this.#session?.close();
+  }
+
+  async #subscribe(): Promise<void> {
+    const session = new Session({
+      ...this.#options,
+      onNotify: (channel, payload) => this.#notified(channel, payload),
+      onEnd: () => this.#lost(session),
+    });
+    this.#session = session;
+    try {
+      await session.query(`listen ${quoteName(this.#channel)}`);
+      await session.query(`listen ${quoteName(this.#proofChannel)}`);
+      this.#failures = 0;
+      await this.#prove(session);
+      this.#on.listening();
+    } catch {
+      // Whoever listens polls too and reports the outage; here it shows as `hears`. A refused login is no different.
+      this.#lost(session);
+    }
+  }
+
+  #notified(channel: string, payload: string): void {
+    if (channel === this.#channel) this.#on.notify(payload);
+    else this.#heard?.(payload);
+  }
+
+  /** Says a token to ourselves. Not heard: this session is not ours alone, or not alive any more. */
+  async #prove(session: Session): Promise<void> {
+    const token = randomUUID();
+    const heard = new Promise<boolean>((resolve) => {
+      // The connection keeps the process alive for as long as anybody wants the answer.
+      setTimeout(resolve, this.#times.proofMs, false).unref();
+      this.#heard = (said) => {
+        if (said === token) resolve(true);
+      };
+    });
+    await session.query('select pg_notify($1, $2)', [this.#proofChannel, token]);
+    this.#hears = await heard;
+    this.#schedule(this.#times.everyMs, () => this.#proveAgain(session));
+  }
+
+  async #proveAgain(session: Session): Promise<void> {
+    const heardBefore = this.#hears;
+    try {
+      await this.#prove(session);
+    } catch {
+      this.#lost(session);
+      return;
+    }
+    // Deaf, though it heard before: only a new session can tell why.
+    if (heardBefore && !this.#hears) session.destroy(new Error(`nothing heard on "${this.#channel}" any more`));
+  }
+
+  /** Starts again later, once per session. */
+  #lost(session: Session): void {
+    if (this.#session !== session || this.#closed) return;
+    this.#session = null;
+    this.#hears = false;
+    void session.close();
+    const ms = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
+    this.#schedule(ms, () => this.#subscribe());
+  }
+
+  #schedule(ms: number, what: () => Promise<void>): void {
+    clearTimeout(this.#timer);
+    if (!this.#closed) this.#timer = setTimeout(() => void what(), ms);
+  }
+}
