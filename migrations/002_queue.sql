@@ -44,11 +44,11 @@ alter table cape_issues set (
 
 -- The claim's order and nothing but claimable rows, the status a literal: with 1 M pending rows a claim of 10 takes 0.4 ms
 -- (an index on status and created_at: 85 claims a second at 100 k). The priority is negated so that all keys ascend and one
--- row comparison can start behind the last claimed key.
-create index cape_issues_claim on cape_issues ((-priority), created_at, id)
+-- row comparison can start behind the last claimed key; as int, since -(-32768) is no smallint.
+create index cape_issues_claim on cape_issues ((-priority::int), created_at, id)
   where status = 'pending' and run_at is null and not leased and assigned_worker_id is null;
 -- Directed rows apart, or 100,000 rows for a worker that is down would be filtered at every claim.
-create index cape_issues_directed on cape_issues (assigned_worker_id, (-priority), created_at, id)
+create index cape_issues_directed on cape_issues (assigned_worker_id, (-priority::int), created_at, id)
   where status = 'pending' and run_at is null and not leased and assigned_worker_id is not null;
 create index cape_issues_parked on cape_issues (run_at) where status = 'pending' and run_at is not null;
 -- At most one unfinished issue has a given key.
@@ -95,7 +95,7 @@ create index cape_attempts_ended on cape_attempts using brin (ended_at) with (au
 create table cape_workers (
   id varchar(100) primary key,
   -- Chosen by the process that registered: a process that finds another value has lost the id.
-  instance uuid not null,
+  instance uuid not null unique,
   host text not null,
   -- Machine, boot and pid namespace: only where all agree can a pid be looked up.
   machine text not null,

@@ -1,0 +1,32 @@
+/** Settling what has ended and claiming what may start now, in one statement: one round trip and one commit per batch. */
+import type { Queryable } from '../db/connect.js';
+import {
+  CLAIM_ROW,
+  type Claimed,
+  type ClaimRequest,
+  type ClaimRow,
+  claimedFrom,
+  claimParams,
+  claimSteps,
+} from './claim.js';
+import { type Settled, type Settlement, settleParams, settleSteps } from './settle.js';
+
+/**
+ * `settle` and `claim` at once. Either may be empty: no settlements, or a limit of 0.
+ * The two never meet in one row: what we settle is leased and hence not claimable for this statement.
+ */
+export async function settleAndClaim(
+  db: Queryable,
+  settlements: readonly Settlement[],
+  request: ClaimRequest,
+): Promise<Claimed & { readonly settled: Settled[] }> {
+  const [answer] = await db.query<{ settled: Settled[]; claims: ClaimRow[] }>(SETTLE_AND_CLAIM, [
+    ...settleParams(settlements),
+    ...claimParams(request),
+  ]);
+  return { settled: answer?.settled ?? [], ...claimedFrom(answer?.claims ?? [], request) };
+}
+
+const SETTLE_AND_CLAIM = `with ${settleSteps(1)}, ${claimSteps(3)}
+  select (select coalesce(json_agg(s), '[]') from (select id, status from settled) s) as settled,
+         (select coalesce(json_agg(c), '[]') from (select ${CLAIM_ROW} from claimed) c) as claims`;

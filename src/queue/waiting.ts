@@ -1,0 +1,52 @@
+/**
+ * The mark of an idle worker. Inserts notify only while some worker carries one: a NOTIFY takes a lock on the whole
+ * server, and with one in every insert two thirds of the insert rate are gone.
+ */
+import type { Queryable } from '../db/connect.js';
+
+/** A mark expires by the database's clock, so that a worker that died idle does not slow inserts down for ever. */
+export const WAITING_SECONDS = 60;
+
+/**
+ * Marks the process as waiting.
+ *
+ * An inserter whose trigger saw no mark may commit in silence later. So after this the caller claims again, at growing
+ * pauses, until `writersOlderThan(horizon)` has said no before the claim.
+ * @returns the horizon: a transaction with that number or a later one has seen the mark
+ */
+export async function markWaiting(db: Queryable, instance: string): Promise<string> {
+  await db.query(MARK, [instance, WAITING_SECONDS]);
+  // A statement of its own, after the mark's commit: a number taken with the mark would miss the inserters in between.
+  const [row] = await db.query<{ horizon: string }>(`select pg_snapshot_xmax(pg_current_snapshot())::text as horizon`);
+  return row?.horizon ?? '0';
+}
+
+/**
+ * True while a transaction that has written may not have seen the mark. Transactions that only read, such as backups,
+ * have no number and never prolong it. Ask first, then claim: the claim then sees what the last of them wrote.
+ */
+export async function writersOlderThan(db: Queryable, horizon: string): Promise<boolean> {
+  const [row] = await db.query<{ writing: boolean }>(
+    `select pg_snapshot_xmin(pg_current_snapshot()) < $1::text::xid8 as writing`,
+    [horizon],
+  );
+  return row?.writing ?? false;
+}
+
+/** Takes the mark away. Worth a write only after a busy second: each flip between idle and busy would be one. */
+export async function clearWaiting(db: Queryable, instance: string): Promise<void> {
+  await db.query(CLEAR, [instance]);
+}
+
+/** Nothing is lost with a mark that a server crash forgets, so its commit does not wait for the disk. */
+const RELAXED = `relaxed as materialized (select set_config('synchronous_commit', 'off', true) as value)`;
+
+const MARK = `
+  with ${RELAXED}
+  update cape_workers set waiting_until = now() + $2::int * interval '1 second'
+    from relaxed where instance = $1::uuid and relaxed.value = 'off'`;
+
+const CLEAR = `
+  with ${RELAXED}
+  update cape_workers set waiting_until = null
+    from relaxed where instance = $1::uuid and waiting_until is not null and relaxed.value = 'off'`;
