@@ -54,7 +54,7 @@ const IGNORED = new Set(
 /** The URL without its password, for messages and logs. Works on malformed URLs too, masking rather too much. */
 export function redactUrl(url: string): string {
   return url
-    .replace(/^((?:[a-z][a-z0-9+.-]*:\/\/)?[^:@/?#]*):.*@/i, '$1:***@')
+    .replace(/^((?:[a-z][a-z0-9+.-]*:\/\/)?[^:@/?#]*):(?!\/\/).*@/i, '$1:***@')
     .replace(/([?&](?:ssl)?password=)[^&#]*/gi, '$1***');
 }
 
