@@ -134,6 +134,13 @@ export const SETTINGS = {
     schema: duration({}).optional(),
     about: 'How long a stopping worker lets its issues finish. Unset: as long as they may take',
   }),
+  machineId: setting({
+    group: 'worker',
+    env: 'CAPE_MACHINE_ID',
+    schema: text.optional(),
+    about:
+      'Identity of this machine and boot, where the system does not tell: only workers that share it see each other die',
+  }),
   once: setting({
     group: 'worker',
     env: 'CAPE_ONCE',

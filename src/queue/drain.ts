@@ -1,0 +1,22 @@
+/** Small questions about what is left to do. */
+import { arrayOf, type Queryable } from '../db/connect.js';
+
+// A retry's pause counts (`attempt > 0`), a future run_at that somebody asked for does not.
+const ANYTHING_PENDING = `
+  select exists (
+    select from cape_issues
+     where status = 'pending' and (run_at is null or (attempt > 0 and run_at < 'infinity'))
+       and (assigned_worker_id is null or assigned_worker_id = $1)) as pending`;
+
+/** True where something is left that this worker may run, retries in their pause among them. */
+export async function anythingPendingFor(db: Queryable, worker: string): Promise<boolean> {
+  const [row] = await db.query<{ pending: boolean }>(ANYTHING_PENDING, [worker]);
+  return row?.pending ?? false;
+}
+
+const UNFINISHED = `select id from cape_issues where id = any($1::int[]) and status in ('pending', 'started')`;
+
+/** Those of the ids whose issue has not ended. */
+export async function unfinishedAmong(db: Queryable, ids: readonly number[]): Promise<number[]> {
+  return (await db.query<{ id: number }>(UNFINISHED, [arrayOf(ids)])).map(({ id }) => id);
+}

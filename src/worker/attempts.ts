@@ -1,0 +1,180 @@
+/**
+ * The attempts in this worker's hands: those that run, and those that have ended and are not written back yet.
+ * Both hold their lease, so both are renewed.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import type { Claim } from '../core/issue.js';
+import { decide, type Outcome, type RetryPolicy } from '../core/outcome.js';
+import { now } from '../execution/clock.js';
+import type { Deadline, EndReason, Run } from '../execution/spec.js';
+import type { Log } from '../log.js';
+import type { Settlement } from '../queue/settle.js';
+import type { AttemptFiles } from './plan.js';
+
+/** Starts what a claim asks for. A spec that can't be made is an Outcome, not an exception. */
+export interface Starter {
+  start(claim: Claim, until: Deadline): { run: Run | Outcome; timeoutMs: number; files: AttemptFiles | null };
+}
+
+export interface ActiveAttempt {
+  readonly claim: Claim;
+  readonly run: Run;
+  /** The run's last confirmed deadline: past it the keeper ends it, since the lease may soon be another's. */
+  until: Deadline;
+  /** When it will have timed out, on the monotonic clock. */
+  readonly timesOutAt: number;
+  lost: boolean;
+}
+
+export interface AttemptsParts {
+  readonly starter: Starter;
+  readonly policy: RetryPolicy;
+  readonly host: string;
+  readonly log: Log;
+  /** Called when an attempt has ended and waits to be settled. */
+  readonly onEnded: (outcome: Outcome) => void;
+}
+
+/** What is kept of a result file; a longer one is cut. */
+const RESULT_BYTES = 64 * 1024;
+
+export class Attempts {
+  readonly #parts: AttemptsParts;
+  readonly #active = new Map<number, ActiveAttempt>();
+  readonly #unsettled = new Map<number, Settlement>();
+
+  constructor(parts: AttemptsParts) {
+    this.#parts = parts;
+  }
+
+  /** How many run now. */
+  get running(): number {
+    return this.#active.size;
+  }
+
+  /** True where nothing runs and nothing waits to be written. */
+  get idle(): boolean {
+    return this.#active.size === 0 && this.#unsettled.size === 0;
+  }
+
+  get active(): Iterable<ActiveAttempt> {
+    return this.#active.values();
+  }
+
+  /** Everything whose lease is to be renewed. */
+  held(): { id: number; token: string }[] {
+    return [
+      ...[...this.#active.values()].map(({ claim }) => ({ id: claim.issue.id, token: claim.token })),
+      ...[...this.#unsettled.values()].map(({ id, token }) => ({ id, token })),
+    ];
+  }
+
+  /** Starts work on a claim. @param until when the run must be ended without a further renewal */
+  start(claim: Claim, until: Deadline): void {
+    const { run, timeoutMs, files } = this.#parts.starter.start(claim, until);
+    if (!('ended' in run)) {
+      this.#ended(claim, run, files);
+      return;
+    }
+    const active = { claim, run, until, timesOutAt: now().mono + timeoutMs, lost: false };
+    this.#active.set(claim.issue.id, active);
+    this.#parts.log.info(
+      `issue ${claim.issue.id}: attempt ${claim.attempt} started: ${claim.issue.description.slice(0, 200)}`,
+    );
+    void run.ended.then((outcome) => {
+      this.#active.delete(claim.issue.id);
+      this.#ended(claim, active.lost ? { ...outcome, kind: 'lost' } : outcome, files);
+    });
+  }
+
+  #ended(claim: Claim, ended: Outcome, files: AttemptFiles | null): void {
+    const { policy, host, log, onEnded } = this.#parts;
+    const outcome = ended.kind === 'succeeded' ? { ...ended, result: resultOf(ended, files, log) } : ended;
+    const verdict = decide(outcome, claim.issue, policy, Math.random());
+    log.info(
+      `issue ${claim.issue.id}: attempt ${claim.attempt} ${outcome.kind}${outcome.error ? `: ${outcome.error}` : ''}`,
+    );
+    if (verdict.action !== 'nothing') {
+      const { id } = claim.issue;
+      this.#unsettled.set(id, {
+        id,
+        token: claim.token,
+        verdict,
+        outcome,
+        logPath: files?.log ?? null,
+        logHost: files ? host : null,
+      });
+    }
+    onEnded(outcome);
+  }
+
+  /** A claim that can't be started any more goes back uncharged. */
+  giveBack(claim: Claim, why: string): void {
+    this.#ended(claim, { kind: 'interrupted', error: why }, null);
+  }
+
+  /** What waits to be written, oldest first. It stays here until `settled` names it. */
+  unsettled(): Settlement[] {
+    return [...this.#unsettled.values()];
+  }
+
+  settled(id: number, token: string): void {
+    if (this.#unsettled.get(id)?.token === token) this.#unsettled.delete(id);
+  }
+
+  /**
+   * The lease is gone: what runs is ended, and nothing will be written for it. What has ended stays to be settled: it
+   * hears "lost" there, and an interruption of our own making is then booked as no crash.
+   */
+  lost(id: number, token: string): void {
+    const active = this.#active.get(id);
+    if (active?.claim.token !== token) return;
+    active.lost = true;
+    active.run.end('unconfirmed');
+  }
+
+  end(id: number, token: string, reason: EndReason): void {
+    const active = this.#active.get(id);
+    if (active?.claim.token === token) active.run.end(reason);
+  }
+
+  endAll(reason: EndReason): void {
+    for (const active of this.#active.values()) active.run.end(reason);
+  }
+
+  /** Resolves when nothing runs any more. */
+  async allEnded(): Promise<void> {
+    await Promise.all([...this.#active.values()].map(({ run }) => run.ended));
+  }
+
+  killAll(): void {
+    for (const active of this.#active.values()) active.run.kill();
+  }
+}
+
+/** The text in the command's CAPE_RESULT_FILE, else what the run itself returned, else the end of its output. */
+function resultOf(outcome: Outcome, files: AttemptFiles | null, log: Log): string | null {
+  const own = outcome.result ?? outcome.tail ?? null;
+  if (!files) return own;
+  return readResult(files.result, log) ?? own;
+}
+
+/** The command may have put anything at the path, a FIFO among them: opened without blocking, read only if a plain file. */
+function readResult(path: string, log: Log): string | null {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      log.warn(`the result file ${path} can't be read: ${(error as Error).message}`);
+    return null;
+  }
+  try {
+    if (!fstatSync(fd).isFile()) return null;
+    const buffer = Buffer.alloc(RESULT_BYTES);
+    const text = buffer.toString('utf8', 0, readSync(fd, buffer, 0, RESULT_BYTES, 0)).replaceAll('\0', '');
+    return text.trim() === '' ? null : text;
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * The loop: settle what has ended and claim what can start, in one statement, one at a time. Two claims in flight from
+ * one worker cost twice the work of one, and a claim ahead of a free slot would strand a row behind an hour's command.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Queryable } from '../db/connect.js';
+import { failureOf } from '../db/failure.js';
+import { after, now } from '../execution/clock.js';
+import type { Deadline } from '../execution/spec.js';
+import { type ClaimHint, START } from '../queue/claim.js';
+import { anythingPendingFor } from '../queue/drain.js';
+import { settleAndClaim } from '../queue/settle-claim.js';
+import type { Attempts } from './attempts.js';
+import type { Gate } from './gate.js';
+import { type Outage, pauseBeforeTry } from './outage.js';
+import type { Settler } from './settler.js';
+import type { UnclearClaims } from './unclear-claims.js';
+import type { WaitingMark } from './waiting-mark.js';
+import type { Bell } from './wake.js';
+
+export interface ClaimLoopParts {
+  readonly db: Queryable;
+  readonly attempts: Attempts;
+  readonly settler: Settler;
+  readonly mark: WaitingMark;
+  readonly gate: Gate;
+  readonly unclear: UnclearClaims;
+  readonly outage: Outage;
+  readonly bell: Bell;
+  readonly workerId: string;
+  readonly instance: string;
+  readonly concurrency: number;
+  readonly leaseMs: number;
+  /** How long after a confirmed renewal a run may go on, milliseconds. */
+  readonly trustMs: number;
+  readonly pollMs: number;
+  /** Leave after one issue. */
+  readonly once: boolean;
+  /** Leave when nothing that this worker may run is pending. */
+  readonly drain: boolean;
+}
+
+/** The hint may delay a row that comes to lie behind it by so long; it can never lose one. */
+const HINT_MS = 2000;
+
+export class ClaimLoop {
+  readonly #parts: ClaimLoopParts;
+  #stopping = false;
+  #abandoned = false;
+  /** Something may be claimable: true until an answer from the head of the queue was short. */
+  #due = true;
+  #claimedOne = false;
+  #tries = 0;
+  #pollAt = 0;
+  #hint: ClaimHint = START;
+  #hintUntil = 0;
+
+  constructor(parts: ClaimLoopParts) {
+    this.#parts = parts;
+  }
+
+  /** Look at the queue now, from its head: a notification, a promotion, a released row. */
+  look(): void {
+    this.#due = true;
+    this.#hint = START;
+    this.#parts.bell.ring();
+  }
+
+  /** Claims nothing more; `run` resolves when everything in hand is settled. */
+  stop(): void {
+    this.#stopping = true;
+    this.#parts.bell.ring();
+  }
+
+  /** Waits no longer for what could not be written: the leases of it run out. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.stop();
+  }
+
+  /** Resolves when stopped and settled, or by itself with `once` and `drain`. */
+  async run(): Promise<void> {
+    while (!this.#finished()) {
+      try {
+        await this.#step();
+        this.#tries = 0;
+        this.#parts.outage.over('the queue');
+      } catch (error) {
+        const failure = failureOf(error);
+        if (failure.code === null) throw error; // not the database's: a bug of ours
+        this.#parts.outage.failed('the queue', failure);
+        this.#parts.mark.forget();
+        this.#due = true;
+        this.#hint = START;
+        await this.#parts.bell.sleep(pauseBeforeTry(this.#tries, Math.random()));
+        this.#tries += 1;
+      }
+    }
+  }
+
+  #finished(): boolean {
+    const { attempts, unclear, once } = this.#parts;
+    if (this.#abandoned) return true;
+    return (this.#stopping || (once && this.#claimedOne)) && attempts.idle && !unclear.due(now().mono);
+  }
+
+  async #step(): Promise<void> {
+    const { attempts, settler, mark, gate, unclear, bell } = this.#parts;
+    const time = now().mono;
+    if (unclear.due(time)) await unclear.adopt(!this.#stopping);
+    if (time >= this.#pollAt) this.look();
+    const free = this.#free(time);
+    const settlements = settler.due(time);
+    if (settlements.length > 0 || (free > 0 && this.#due)) return this.#turn(free);
+    if (free > 0 && (await this.#emptyHanded(time))) return;
+    if (free === 0) await mark.clearIfStale(time);
+    const next = Math.min(this.#pollAt, settler.nextAt, mark.nextAt, gate.nextAt(time), unclear.nextAt);
+    if (!this.#stopping || !attempts.idle) await bell.sleep(next - now().mono);
+  }
+
+  /** How many issues may be claimed now. */
+  #free(time: number): number {
+    const { attempts, concurrency, once, gate } = this.#parts;
+    if (this.#stopping || (once && this.#claimedOne)) return 0;
+    const slots = (once ? 1 : concurrency) - attempts.running;
+    return Math.min(slots, gate.limit(time));
+  }
+
+  async #turn(free: number): Promise<void> {
+    const { db, settler, attempts, unclear, workerId, instance, leaseMs, trustMs } = this.#parts;
+    const base = now();
+    const until = after(base, trustMs);
+    const token = randomUUID();
+    const hint = base.mono < this.#hintUntil ? this.#hint : START;
+    const wanted = { worker: workerId, instance, limit: free, token, leaseSeconds: leaseMs / 1000, hint };
+    const answer = await settler.settleWith((settlements) =>
+      unclear.watch({ token, until, wanted: free > 0 }, () => settleAndClaim(db, settlements, wanted)),
+    );
+    if (!answer) return;
+    this.#follow(answer.hint, hint, base);
+    for (const claim of answer.claims) attempts.start(claim, until);
+    if (answer.claims.length > 0) this.#claimedOne = true;
+    if (free > 0) this.#due = answer.claims.length === free || hint !== START;
+  }
+
+  /** Keeps the place behind the last claimed row; after a short answer the next look is from the head again. */
+  #follow(next: ClaimHint, used: ClaimHint, base: Deadline): void {
+    if (used === START) this.#hintUntil = base.mono + HINT_MS;
+    this.#hint = next;
+    this.#pollAt = base.mono + this.#parts.pollMs * (0.9 + 0.2 * Math.random());
+  }
+
+  /**
+   * Slots are free and the queue looked empty. Leaves when draining; else sees to it that the next insert wakes us.
+   * @returns true where the queue is to be looked at again at once
+   */
+  async #emptyHanded(time: number): Promise<boolean> {
+    const { db, drain, attempts, workerId, mark } = this.#parts;
+    if (drain && attempts.idle && !(await anythingPendingFor(db, workerId))) {
+      this.#stopping = true;
+      return true;
+    }
+    const again = await mark.keep(time);
+    if (again) this.look();
+    return again;
+  }
+}

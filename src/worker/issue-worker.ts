@@ -1,0 +1,84 @@
+/** IssueWorker: the worker as programs see it. What it is made of is put together in crew.ts. */
+import { randomUUID } from 'node:crypto';
+import { type Config, type FlagValues, loadConfig } from '../config.js';
+import { CapeError } from '../core/errors.js';
+import { type Log, silent } from '../log.js';
+import { runCrew } from './crew.js';
+import type { Handler } from './handler.js';
+import { Stopping } from './stopping.js';
+
+export interface WorkerParts {
+  readonly databaseUrl: string;
+  /** Called for each issue in place of the command. */
+  readonly handler?: Handler | undefined;
+  /** Default: says nothing. */
+  readonly log?: Log | undefined;
+  /** What the command's environment is made from, by an allow-list. Default: PATH alone must come by the command's own path. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+}
+
+/**
+ * Settings as on the command line (`timeout: '5m'`, or seconds as a number) or all of them as `loadConfig` returns them,
+ * and what only a program can give.
+ */
+export type IssueWorkerOptions = WorkerParts &
+  ((Omit<FlagValues, 'databaseUrl'> & { readonly workerId: string }) | { readonly config: Config });
+
+/** Claims issues of `cape_issues` and works on them until it is stopped. */
+export class IssueWorker {
+  readonly #config: Config;
+  readonly #workerId: string;
+  readonly #parts: WorkerParts;
+  readonly #stopping: Stopping;
+  #running = false;
+
+  /** @throws CapeError for a setting that is missing or not allowed */
+  constructor(options: IssueWorkerOptions) {
+    const { databaseUrl, handler, log = silent, environment = {}, ...settings } = options;
+    this.#config =
+      'config' in settings ? settings.config : loadConfig({ flags: settings, env: {}, dotenv: false }).config;
+    if (this.#config.workerId === undefined) {
+      throw new CapeError(
+        'usage',
+        '--worker-id: missing; give this worker a name (or set CAPE_WORKER_ID), such as alleycat-1',
+      );
+    }
+    this.#workerId = this.#config.workerId;
+    this.#parts = { databaseUrl, handler, log, environment };
+    this.#stopping = new Stopping(this.#config.drainTimeout, log);
+  }
+
+  /** A worker with the settings that `loadConfig` has read. */
+  static fromConfig(config: Config, parts: WorkerParts): IssueWorker {
+    return new IssueWorker({ config, ...parts });
+  }
+
+  /**
+   * Stops: the first call claims nothing more and lets running issues finish (up to `drainTimeout`); the second ends them
+   * now and gives them back uncharged; the third leaves at once.
+   */
+  stop(): void {
+    this.#stopping.next();
+  }
+
+  /**
+   * Works until it is stopped, or, with `once` and `drain`, until that is done. A database that is away is waited for.
+   * @throws CapeError where it can't start (no command, id taken, login refused) or loses its id to another process
+   */
+  async run(): Promise<void> {
+    if (this.#running)
+      throw new CapeError('refused', 'this worker runs already; make another one with an id of its own');
+    this.#running = true;
+    const { databaseUrl, handler, log = silent, environment = {} } = this.#parts;
+    await runCrew({
+      config: this.#config,
+      workerId: this.#workerId,
+      instance: randomUUID(),
+      databaseUrl,
+      handler,
+      log,
+      environment,
+      stopping: this.#stopping,
+    });
+  }
+}

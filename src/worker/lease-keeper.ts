@@ -1,0 +1,122 @@
+/**
+ * One timer per worker: it renews all leases in hand and the worker's own sign of life in one statement, on a connection
+ * of its own, so that nothing slow can make it late. The same answer tells what was cancelled and what is lost.
+ */
+import type { Queryable } from '../db/connect.js';
+import { failureOf } from '../db/failure.js';
+import { after, isPast, now } from '../execution/clock.js';
+import type { Deadline } from '../execution/spec.js';
+import { beat, type Renewed } from '../queue/lease.js';
+import type { Attempts } from './attempts.js';
+import { type Outage, pauseBeforeTry } from './outage.js';
+import type { WaitingMark } from './waiting-mark.js';
+import { Bell } from './wake.js';
+
+export interface LeaseKeeperParts {
+  readonly db: Queryable;
+  readonly attempts: Attempts;
+  readonly mark: WaitingMark;
+  readonly outage: Outage;
+  readonly instance: string;
+  readonly leaseMs: number;
+  readonly intervalMs: number;
+  /** How long after a confirmed renewal a run may go on, milliseconds. */
+  readonly trustMs: number;
+  /** Tells the keeper process the new deadlines. */
+  readonly confirm: (deadlines: (readonly [string, Deadline])[]) => void;
+  readonly onRenewed: () => void;
+  /** Another process has this worker's id. */
+  readonly onTaken: () => void;
+}
+
+/** A lease whose row somebody holds locked is tried again after so long. */
+const BUSY_MS = 200;
+/** How often deadlines are looked at where no keeper process does it (handlers). */
+const FENCE_MS = 250;
+
+export class LeaseKeeper {
+  readonly #parts: LeaseKeeperParts;
+  readonly #bell = new Bell();
+  #stopped = false;
+  #tries = 0;
+
+  constructor(parts: LeaseKeeperParts) {
+    this.#parts = parts;
+  }
+
+  /** Renews now: somebody cancelled something. */
+  hurry(): void {
+    this.#bell.ring();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#bell.ring();
+  }
+
+  /** Resolves when stopped. */
+  async run(): Promise<void> {
+    const fence = setInterval(() => this.#fence(), FENCE_MS);
+    try {
+      while (!this.#stopped) await this.#bell.sleep(await this.#beat());
+    } finally {
+      clearInterval(fence);
+    }
+  }
+
+  /** @returns milliseconds until the next one */
+  async #beat(): Promise<number> {
+    const { db, attempts, mark, instance, leaseMs, intervalMs, outage } = this.#parts;
+    const base = now();
+    try {
+      const answer = await beat(db, {
+        instance,
+        running: attempts.running,
+        waiting: mark.carried,
+        leases: attempts.held(),
+        leaseSeconds: leaseMs / 1000,
+      });
+      outage.over('the leases');
+      this.#tries = 0;
+      this.#parts.onRenewed();
+      if (!answer.registered) this.#parts.onTaken();
+      const busy = this.#take(answer.leases, base);
+      return busy ? BUSY_MS : Math.max(0, intervalMs - (now().mono - base.mono));
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.code === null) throw error; // not the database's: a bug of ours
+      outage.failed('the leases', failure);
+      mark.forget();
+      this.#tries += 1;
+      return Math.min(intervalMs, pauseBeforeTry(this.#tries, Math.random()));
+    }
+  }
+
+  /** The deadline counts from before the renewal was sent: the database's clock may have read any time since. */
+  #take(leases: readonly Renewed[], base: Deadline): boolean {
+    const { attempts, trustMs, confirm } = this.#parts;
+    const until = after(base, trustMs);
+    const renewed = new Set<string>();
+    for (const { id, token, state, cancelled } of leases) {
+      if (state === 'lost') attempts.lost(id, token);
+      if (state === 'ok') renewed.add(`${id} ${token}`);
+      if (cancelled !== null) attempts.end(id, token, 'cancelled');
+    }
+    const deadlines: [string, Deadline][] = [];
+    for (const active of attempts.active) {
+      const { issue, attempt, token } = active.claim;
+      if (!renewed.has(`${issue.id} ${token}`)) continue;
+      active.until = until;
+      deadlines.push([`${issue.id}/${attempt}`, until]);
+    }
+    if (deadlines.length > 0) confirm(deadlines);
+    return leases.some(({ state }) => state === 'busy');
+  }
+
+  #fence(): void {
+    const time = now();
+    for (const active of this.#parts.attempts.active) {
+      if (isPast(active.until, time)) active.run.end('unconfirmed');
+    }
+  }
+}

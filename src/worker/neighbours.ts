@@ -1,0 +1,95 @@
+/**
+ * Workers of the same machine that died. Only here can death be proven, and then their issues need not wait for the
+ * lease: the worker and its helpers are gone by pid and start time, and the warden's script has ended what they left.
+ */
+import type { Queryable } from '../db/connect.js';
+import { now } from '../execution/clock.js';
+import { isAlive } from '../execution/processes.js';
+import { endLeftovers } from '../execution/recover.js';
+import type { HelperRecord } from '../execution/spec.js';
+import type { Log } from '../log.js';
+import { releaseDead } from '../queue/rescue.js';
+import { markDead, neighbours, type WorkerRow } from '../queue/workers.js';
+import { stateDirOf } from './plan.js';
+
+/** Without proof it is tried again: helpers may take their time. */
+const TRY_AGAIN_MS = 10_000;
+
+interface Known {
+  readonly row: WorkerRow;
+  deadSince: number | null;
+  tryAt: number;
+}
+
+export class Neighbours {
+  readonly #db: Queryable;
+  readonly #machine: string | null;
+  readonly #instance: string;
+  readonly #log: Log;
+  #known = new Map<string, Known>();
+  #checking = false;
+
+  /** @param machine identity of this machine; null: nobody is ever proven dead */
+  constructor(db: Queryable, machine: string | null, instance: string, log: Log) {
+    this.#db = db;
+    this.#machine = machine;
+    this.#instance = instance;
+    this.#log = log;
+  }
+
+  /** The worker whose id this process took over: the table no longer names it, its issues may still be held. */
+  remember(row: WorkerRow): void {
+    if (row.machine === this.#machine) this.#known.set(row.instance, { row, deadSince: null, tryAt: 0 });
+  }
+
+  /** Reads anew who else is here. */
+  async refresh(): Promise<void> {
+    if (this.#machine === null) return;
+    const found = new Map<string, Known>();
+    for (const row of await neighbours(this.#db, this.#machine, this.#instance)) {
+      const before = this.#known.get(row.instance);
+      found.set(row.instance, { row, deadSince: before?.deadSince ?? null, tryAt: before?.tryAt ?? 0 });
+    }
+    for (const [instance, known] of this.#known) {
+      if (known.deadSince !== null && !found.has(instance)) found.set(instance, known);
+    }
+    this.#known = found;
+  }
+
+  /** Looks whether they live, which costs no query, and takes over from those that don't. */
+  async check(): Promise<void> {
+    if (this.#checking) return;
+    this.#checking = true;
+    try {
+      for (const known of this.#known.values()) {
+        if (this.#isRipe(known, now().mono)) await this.#takeOver(known);
+      }
+    } finally {
+      this.#checking = false;
+    }
+  }
+
+  #isRipe(known: Known, time: number): boolean {
+    const { row } = known;
+    if (isAlive({ pid: row.pid, start: row.pid_start })) return false;
+    known.deadSince ??= time;
+    return time >= known.tryAt;
+  }
+
+  /** Proves a worker dead, ends what it left, and releases its issues at once. Without proof the leases' time decides. */
+  async #takeOver(known: Known): Promise<void> {
+    const { id, pid, pid_start, log_dir, instance } = known.row;
+    const helpers = known.row.helpers as HelperRecord | null;
+    const stateDir = log_dir === null ? {} : { stateDir: stateDirOf(log_dir, id) };
+    if (!(await endLeftovers(helpers, { pid, start: pid_start }, stateDir))) {
+      this.#log.warn(`worker ${id} (pid ${pid}) is gone, but not everything that it started; its issues wait`);
+      known.tryAt = now().mono + TRY_AGAIN_MS;
+      return;
+    }
+    const { taken, left } = await releaseDead(this.#db, instance);
+    for (const issue of taken) this.#log.warn(`issue ${issue.id}: worker ${id} (pid ${pid}) died; now ${issue.status}`);
+    if (left > 0) return; // locked rows: again at the next look
+    await markDead(this.#db, instance);
+    this.#known.delete(instance);
+  }
+}

@@ -1,0 +1,122 @@
+/** From a claim to the command that runs for it: arguments, environment and files, complete before anything starts. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config.js';
+import { messageOf } from '../core/errors.js';
+import type { Claim } from '../core/issue.js';
+import type { Outcome } from '../core/outcome.js';
+import { childEnvironment, planArguments, type ResolvedCommand } from '../execution/command.js';
+import type { CommandSpec } from '../execution/spec.js';
+
+/** Kept in the attempt's row: enough to see why it ended, small enough for a table of millions. */
+const TAIL_BYTES = 8 * 1024;
+
+/** Where the files of one attempt lie. */
+export interface AttemptFiles {
+  readonly dir: string;
+  readonly log: string;
+  /** The issue as JSON, for the command. */
+  readonly issue: string;
+  /** What the command may write its result to. */
+  readonly result: string;
+}
+
+/** @param logDir absolute, since the command may run in another folder */
+export function attemptFiles(logDir: string, issueId: number, attempt: number): AttemptFiles {
+  const dir = join(logDir, 'issues', String(issueId));
+  return {
+    dir,
+    log: join(dir, `${attempt}.log`),
+    issue: join(dir, `${attempt}.json`),
+    result: join(dir, `${attempt}.result`),
+  };
+}
+
+/** Where a worker's helper processes keep what a successor must know. A function of what the worker's row tells. */
+export function stateDirOf(logDir: string, workerId: string): string {
+  return join(logDir, '.state', workerId);
+}
+
+export interface PlanParts {
+  readonly config: Config;
+  readonly workerId: string;
+  readonly command: ResolvedCommand;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly workingDir: string;
+  readonly databaseId: string;
+  readonly graceMs: number;
+}
+
+/**
+ * Makes the attempt's folder and its issue file, and the spec of the command.
+ * Nothing is thrown: what makes a run impossible is an Outcome like any other end.
+ */
+export function planCommand(claim: Claim, files: AttemptFiles, parts: PlanParts): CommandSpec | Outcome {
+  const { config } = parts;
+  const planned = planArguments(parts.command, { id: claim.issue.id, description: claim.issue.description });
+  if (!('file' in planned)) return planned;
+  const given = commandVariables(claim, files, parts);
+  try {
+    mkdirSync(files.dir, { recursive: true, mode: 0o700 });
+    writeFileSync(files.issue, issueFile(claim, given), { mode: 0o600 });
+  } catch (error) {
+    return { kind: 'unrunnable', error: `the files of the attempt can't be made: ${messageOf(error)}` };
+  }
+  return {
+    id: `${claim.issue.id}/${claim.attempt}`,
+    token: claim.token,
+    file: planned.file,
+    args: planned.args,
+    env: { ...childEnvironment(parts.environment, config.passEnv), ...given },
+    cwd: parts.workingDir,
+    timeoutMs: timeoutOf(claim, config),
+    idleTimeoutMs: config.idleTimeout,
+    graceMs: parts.graceMs,
+    logPath: files.log,
+    logLimit: config.outputLimit,
+    tailBytes: TAIL_BYTES,
+    exitCodes: { invalid: config.failExitCodes, snooze: config.snoozeExitCodes },
+  };
+}
+
+/** An issue's own timeout goes before the worker's; milliseconds. */
+export function timeoutOf(claim: Claim, config: Config): number {
+  const own = claim.issue.timeout_seconds;
+  return own !== null && own > 0 ? own * 1000 : config.timeout;
+}
+
+/** Names the work itself: the same over all attempts, new after a person's `retry`. */
+export function idempotencyKey(databaseId: string, claim: Claim): string {
+  return `${databaseId}-${claim.issue.id}-${claim.issue.generation}`;
+}
+
+function commandVariables(claim: Claim, files: AttemptFiles, parts: PlanParts): Record<string, string> {
+  return {
+    CAPE_ISSUE_ID: String(claim.issue.id),
+    CAPE_ATTEMPT: String(claim.attempt),
+    CAPE_WORKER_ID: parts.workerId,
+    CAPE_IDEMPOTENCY_KEY: idempotencyKey(parts.databaseId, claim),
+    CAPE_ISSUE_FILE: files.issue,
+    CAPE_RESULT_FILE: files.result,
+  };
+}
+
+function issueFile(claim: Claim, given: Record<string, string>): string {
+  const { issue } = claim;
+  return `${JSON.stringify(
+    {
+      id: issue.id,
+      description: issue.description,
+      attempt: claim.attempt,
+      worker_id: given.CAPE_WORKER_ID,
+      idempotency_key: given.CAPE_IDEMPOTENCY_KEY,
+      priority: issue.priority,
+      created_at: issue.created_at,
+      failures: issue.failures,
+      type: issue.type,
+      params: issue.params,
+    },
+    null,
+    2,
+  )}\n`;
+}

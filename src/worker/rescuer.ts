@@ -1,0 +1,55 @@
+/**
+ * Takes issues whose lease ran out. Every worker does, there is no leader.
+ *
+ * A lease that looks expired may be the database's doing: its clock jumped, it failed over to a faster one, or it was
+ * down for as long as the lease. So an expired lease is first remembered, then taken only where it is still the same
+ * after the time that a live holder needs to renew it, or to end its run.
+ */
+import type { Queryable } from '../db/connect.js';
+import { now } from '../execution/clock.js';
+import type { Log } from '../log.js';
+import { expired, rescue, type SeenLease } from '../queue/rescue.js';
+
+interface Suspect extends SeenLease {
+  readonly since: number;
+}
+
+export class Rescuer {
+  readonly #db: Queryable;
+  readonly #waitMs: number;
+  readonly #log: Log;
+  #suspects = new Map<string, Suspect>();
+
+  /** @param waitMs renewal + grace + margin, on this process's own clock */
+  constructor(db: Queryable, waitMs: number, log: Log) {
+    this.#db = db;
+    this.#waitMs = waitMs;
+    this.#log = log;
+  }
+
+  async look(): Promise<void> {
+    const time = now().mono;
+    const found = await expired(this.#db);
+    const suspects = new Map<string, Suspect>();
+    for (const lease of found) {
+      // Any renewal changes the time, and with it the key: the wait begins again.
+      const key = `${lease.issue_id} ${lease.token} ${lease.lease_until}`;
+      suspects.set(key, this.#suspects.get(key) ?? { ...lease, since: time });
+    }
+    this.#suspects = suspects;
+    const ripe = [...suspects.values()].filter(({ since }) => time - since >= this.#waitMs);
+    if (ripe.length === 0) return;
+    for (const { id, status, worker_id } of await rescue(this.#db, ripe)) {
+      this.#log.warn(`issue ${id}: the lease of worker ${worker_id} ran out; now ${status}`);
+    }
+  }
+
+  /** How soon it is worth looking again, milliseconds; infinite where nothing is suspected. */
+  get nextMs(): number {
+    const time = now().mono;
+    return Math.min(
+      ...[...this.#suspects.values()].map(({ since }) => since + this.#waitMs - time),
+      Number.POSITIVE_INFINITY,
+    );
+  }
+}

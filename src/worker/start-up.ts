@@ -1,0 +1,107 @@
+/** From nothing to a registered worker: the database is there, its tables fit this program, and the id is ours. */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Config } from '../config.js';
+import { CapeError } from '../core/errors.js';
+import { type Database, serverVersion } from '../db/connect.js';
+import { failureOf } from '../db/failure.js';
+import { migrate, migrationStatus } from '../db/migrate.js';
+import { identify, isAlive } from '../execution/processes.js';
+import type { Log } from '../log.js';
+import { type Registration, register, type WorkerRow } from '../queue/workers.js';
+import { describe, Outage, pauseBeforeTry } from './outage.js';
+import { pause } from './wake.js';
+
+/**
+ * Waits for a database that is away or starting.
+ * @throws CapeError `database` where waiting makes no sense: a refused login, a server too old
+ */
+export async function waitForDatabase(db: Database, log: Log, stop: AbortSignal): Promise<void> {
+  const outage = new Outage(log);
+  for (let tries = 0; !stop.aborted; tries++) {
+    try {
+      await serverVersion(db);
+      outage.over('start');
+      return;
+    } catch (error) {
+      if (error instanceof CapeError) throw error;
+      const failure = failureOf(error);
+      if (failure.code === null) throw error;
+      if (failure.kind === 'refused' || failure.kind === 'permission')
+        throw new CapeError('database', describe(failure), { cause: error });
+      outage.failed('start', failure);
+      await pause(pauseBeforeTry(tries, Math.random()), stop);
+    }
+  }
+}
+
+/**
+ * Brings the schema up to date, or, where that is not wanted or not allowed, sees that it fits.
+ * @throws CapeError `database` where the tables are missing or do not fit this program
+ */
+export async function prepareSchema(db: Database, url: string, config: Config, log: Log): Promise<void> {
+  if (config.migrate) {
+    try {
+      const { applied } = await migrate({ url, schema: config.schema, log: (line) => log.info(line) });
+      if (applied.length > 0) log.info(`migrated the schema ${config.schema}: ${applied.join(', ')}`);
+      return;
+    } catch (error) {
+      if (failureOf((error as { cause?: unknown }).cause).kind !== 'permission') throw error;
+      log.info('this database role may not change the schema; checking its version only');
+    }
+  }
+  const status = await migrationStatus(db);
+  if (status.tooNew !== null) {
+    throw new CapeError('database', `the schema ${config.schema} needs cape-worker ${status.tooNew} or newer`);
+  }
+  if (status.pending.length > 0) {
+    throw new CapeError(
+      'database',
+      `the schema ${config.schema} lacks ${status.pending.join(', ')}; run "cape-worker migrate" with a role that may change it`,
+    );
+  }
+}
+
+export interface Identity {
+  readonly workerId: string;
+  readonly instance: string;
+  readonly machine: string | null;
+  readonly version: string;
+  readonly logDir: string;
+}
+
+/**
+ * Makes the id ours. An id that another live process has is refused; a holder on this machine whose process is gone
+ * gives way at once, any other when its sign of life has grown old.
+ * @returns the row of the holder before, whose issues may still have to be taken over
+ * @throws CapeError `taken` naming the holder
+ */
+export async function registerWorker(db: Database, identity: Identity, config: Config): Promise<WorkerRow | null> {
+  const row: Registration = {
+    id: identity.workerId,
+    instance: identity.instance,
+    host: hostname(),
+    // An identity that nobody shares: no pid is ever looked up by it.
+    machine: identity.machine ?? `unknown ${randomUUID()}`,
+    pid: process.pid,
+    pidStart: identify(process.pid)?.start ?? 'unknown',
+    version: identity.version,
+    slots: config.concurrency,
+    logDir: identity.logDir,
+  };
+  let answer = await register(db, row);
+  if (answer.state === 'taken' && isGone(answer.holder, identity.machine)) {
+    answer = await register(db, row, answer.holder.instance);
+  }
+  if (answer.state === 'registered') return answer.previous;
+  const { host, pid, started_at } = answer.holder;
+  throw new CapeError(
+    'taken',
+    `--worker-id: got "${identity.workerId}", which a live worker has (pid ${pid} on ${host}, since ` +
+      `${started_at.toISOString()}); stop that one or choose another id`,
+  );
+}
+
+function isGone(holder: WorkerRow, machine: string | null): boolean {
+  return holder.machine === machine && !isAlive({ pid: holder.pid, start: holder.pid_start });
+}

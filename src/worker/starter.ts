@@ -1,0 +1,44 @@
+/** What a claim becomes: a command in its process tree, or a call of the embedding program's handler. */
+import type { Config } from '../config.js';
+import type { Claim } from '../core/issue.js';
+import type { ResolvedCommand } from '../execution/command.js';
+import type { Deadline, Executor } from '../execution/spec.js';
+import type { Log } from '../log.js';
+import type { Starter } from './attempts.js';
+import { type Handler, startHandler } from './handler.js';
+import { attemptFiles, idempotencyKey, planCommand, timeoutOf } from './plan.js';
+
+export interface CommandStarterParts {
+  readonly executor: Executor;
+  readonly config: Config;
+  readonly workerId: string;
+  readonly command: ResolvedCommand;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Absolute. */
+  readonly workingDir: string;
+  /** Absolute. */
+  readonly logDir: string;
+  readonly databaseId: string;
+}
+
+export function commandStarter(parts: CommandStarterParts): Starter {
+  return {
+    start(claim: Claim, until: Deadline) {
+      const timeoutMs = timeoutOf(claim, parts.config);
+      const files = attemptFiles(parts.logDir, claim.issue.id, claim.attempt);
+      const spec = planCommand(claim, files, { ...parts, graceMs: parts.config.grace });
+      if ('kind' in spec) return { run: spec, timeoutMs, files: null };
+      return { run: parts.executor.start(spec, until), timeoutMs, files };
+    },
+  };
+}
+
+export function handlerStarter(handler: Handler, config: Config, databaseId: string, log: Log): Starter {
+  return {
+    start(claim: Claim) {
+      const timeoutMs = timeoutOf(claim, config);
+      const key = idempotencyKey(databaseId, claim);
+      return { run: startHandler(handler, claim, { log, idempotencyKey: key }, timeoutMs), timeoutMs, files: null };
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * Claims whose answer never came. The statement may have been committed, or may still be: its token is looked up until
+ * no session can be executing it any more, and what it claimed is worked on. Forgotten, it would hold rows until their
+ * lease ran out and be booked as a crash.
+ */
+import type { Queryable } from '../db/connect.js';
+import { failureOf } from '../db/failure.js';
+import { isPast, now } from '../execution/clock.js';
+import type { Deadline } from '../execution/spec.js';
+import type { Log } from '../log.js';
+import { claimedBy } from '../queue/claim.js';
+import type { Attempts } from './attempts.js';
+
+interface Unclear {
+  readonly token: string;
+  readonly until: Deadline;
+  readonly since: number;
+  lookAt: number;
+}
+
+/** Longer than any statement may run on the server. */
+const WATCHED_MS = 30_000;
+const LOOK_EVERY_MS = 5000;
+
+export class UnclearClaims {
+  readonly #db: Queryable;
+  readonly #attempts: Attempts;
+  readonly #log: Log;
+  readonly #waiting = new Map<string, Unclear>();
+
+  constructor(db: Queryable, attempts: Attempts, log: Log) {
+    this.#db = db;
+    this.#attempts = attempts;
+    this.#log = log;
+  }
+
+  get nextAt(): number {
+    return Math.min(...[...this.#waiting.values()].map((one) => one.lookAt), Number.POSITIVE_INFINITY);
+  }
+
+  due(time: number): boolean {
+    return this.nextAt <= time;
+  }
+
+  /** Sends a claim and remembers its token where no answer comes. */
+  async watch<A>(claim: { token: string; until: Deadline; wanted: boolean }, send: () => Promise<A>): Promise<A> {
+    try {
+      return await send();
+    } catch (error) {
+      const since = now().mono;
+      if (claim.wanted && failureOf(error).unclear) {
+        this.#waiting.set(claim.token, { token: claim.token, until: claim.until, since, lookAt: since });
+      }
+      throw error;
+    }
+  }
+
+  /** Looks the tokens up; what they claimed is started, or given back where that is no longer wanted or safe. */
+  async adopt(wanted: boolean): Promise<void> {
+    const time = now().mono;
+    for (const one of [...this.#waiting.values()].filter((each) => each.lookAt <= time)) {
+      const claims = await claimedBy(this.#db, one.token);
+      for (const claim of claims) {
+        this.#log.warn(`issue ${claim.issue.id}: the answer to its claim was lost, the claim was not`);
+        if (wanted && !isPast(one.until)) this.#attempts.start(claim, one.until);
+        else this.#attempts.giveBack(claim, 'the answer to the claim was lost');
+      }
+      one.lookAt = time + LOOK_EVERY_MS;
+      if (claims.length > 0 || time - one.since > WATCHED_MS) this.#waiting.delete(one.token);
+    }
+  }
+}

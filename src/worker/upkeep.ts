@@ -1,0 +1,114 @@
+/** What every worker does for the queue beside its own issues: promotion, rescue, neighbours, old logs. */
+import type { Queryable } from '../db/connect.js';
+import { failureOf } from '../db/failure.js';
+import { now } from '../execution/clock.js';
+import type { Log } from '../log.js';
+import { promote } from '../queue/promote.js';
+import type { Neighbours } from './neighbours.js';
+import { type Outage, pauseBeforeTry } from './outage.js';
+import { pruneIssueLogs } from './prune.js';
+import type { Rescuer } from './rescuer.js';
+import { Bell } from './wake.js';
+
+export interface UpkeepParts {
+  readonly db: Queryable;
+  readonly rescuer: Rescuer;
+  readonly neighbours: Neighbours;
+  readonly outage: Outage;
+  readonly log: Log;
+  readonly logDir: string;
+  readonly issueLogDays: number;
+  /** How often others' rows are looked at where nothing says when, milliseconds. */
+  readonly intervalMs: number;
+  /** Rows became claimable. */
+  readonly onPromoted: () => void;
+}
+
+const PROMOTE_LIMIT = 1000;
+/** Notifications may come by the hundred: promotion answers at most so often. */
+const PROMOTE_EVERY_MS = 250;
+/** Looking whether neighbours live costs no query. */
+const NEIGHBOURS_MS = 1000;
+const PRUNE_MS = 3_600_000;
+
+export class Upkeep {
+  readonly #parts: UpkeepParts;
+  readonly #bell = new Bell();
+  #stopped = false;
+  #tries = 0;
+  #promoteAt = 0;
+  #rescueAt = 0;
+  #checkAt = 0;
+  #pruneAt: number;
+
+  constructor(parts: UpkeepParts) {
+    this.#parts = parts;
+    this.#pruneAt = now().mono + 60_000 * Math.random();
+  }
+
+  /** A row may have been parked: ask when the next is due. */
+  hurry(): void {
+    this.#promoteAt = Math.min(this.#promoteAt, now().mono + PROMOTE_EVERY_MS);
+    this.#bell.ring();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#bell.ring();
+  }
+
+  /** Resolves when stopped. */
+  async run(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await this.#step();
+        this.#parts.outage.over('the upkeep');
+        this.#tries = 0;
+        const next = Math.min(this.#promoteAt, this.#rescueAt, this.#checkAt, this.#pruneAt);
+        await this.#bell.sleep(next - now().mono);
+      } catch (error) {
+        const failure = failureOf(error);
+        if (failure.code === null) throw error; // not the database's: a bug of ours
+        this.#parts.outage.failed('the upkeep', failure);
+        this.#tries += 1;
+        await this.#bell.sleep(pauseBeforeTry(this.#tries, Math.random()));
+      }
+    }
+  }
+
+  async #step(): Promise<void> {
+    const { rescuer, neighbours, intervalMs } = this.#parts;
+    const time = now().mono;
+    if (time >= this.#promoteAt) await this.#promote();
+    if (time >= this.#rescueAt) {
+      await neighbours.refresh();
+      await rescuer.look();
+      this.#rescueAt = now().mono + Math.min(intervalMs, Math.max(100, rescuer.nextMs));
+    }
+    if (time >= this.#checkAt) {
+      this.#checkAt = now().mono + NEIGHBOURS_MS;
+      // Not waited for: the dead one's helpers may take their grace, and promotion goes on meanwhile.
+      void neighbours.check().catch((error) => this.#parts.log.debug(`neighbours: ${failureOf(error).message}`));
+    }
+    if (time >= this.#pruneAt) await this.#prune();
+  }
+
+  async #promote(): Promise<void> {
+    const { promoted, nextMs } = await promote(this.#parts.db, PROMOTE_LIMIT);
+    if (promoted > 0) this.#parts.onPromoted();
+    const wait = promoted === PROMOTE_LIMIT ? 0 : Math.min(nextMs ?? Number.POSITIVE_INFINITY, this.#parts.intervalMs);
+    this.#promoteAt = now().mono + Math.max(0, wait);
+  }
+
+  async #prune(): Promise<void> {
+    const { db, log, logDir, issueLogDays } = this.#parts;
+    this.#pruneAt = now().mono + PRUNE_MS;
+    try {
+      const removed = await pruneIssueLogs(db, logDir, issueLogDays);
+      if (removed > 0) log.info(`removed the output of ${removed} issues that ended over ${issueLogDays} days ago`);
+    } catch (error) {
+      // A folder that can't be read or removed is no reason to stop rescuing.
+      log.warn(`old issue logs can't be removed: ${failureOf(error).message}`);
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** Sleeping that can be ended: everything that waits in a worker waits here, so that stopping is never late. */
+
+/** A bell that one sleeper listens to. A ring while nobody sleeps is kept for the next sleep. */
+export class Bell {
+  #rung = false;
+  #wake: (() => void) | null = null;
+
+  ring(): void {
+    this.#rung = true;
+    this.#wake?.();
+  }
+
+  /** Resolves at the next ring, or after `ms`, whichever comes first; at once where one was missed. */
+  async sleep(ms: number): Promise<void> {
+    if (!this.#rung && ms > 0) {
+      await new Promise<void>((done) => {
+        const timer = setTimeout(done, Math.min(ms, 2 ** 31 - 1));
+        this.#wake = () => {
+          clearTimeout(timer);
+          done();
+        };
+      });
+    }
+    this.#wake = null;
+    this.#rung = false;
+  }
+}
+
+/** A pause that an AbortSignal ends early. Never rejects. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) return done();
+    const finish = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', finish);
+      done();
+    };
+    const timer = setTimeout(finish, ms);
+    signal.addEventListener('abort', finish, { once: true });
+  });
+}
