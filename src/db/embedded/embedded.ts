@@ -50,7 +50,8 @@ const PAUSES_MS = [50, 200, 500, 1000];
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const layout = layoutOf(options.dataDir);
-  const owner = await chooseOwner(layout, process.getuid?.() ?? -1);
+  if (!process.getuid) throw new CapeError('config', 'no embedded Postgres on Windows: use WSL, or set DATABASE_URL');
+  const owner = await chooseOwner(layout, process.getuid());
   const { url, member } = await enter(layout, owner, options);
   let left: Promise<void> | undefined;
   return {

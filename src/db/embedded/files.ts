@@ -2,7 +2,7 @@
 
 /** For `catch`: nothing there, as a value. */
 export function whenMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null;
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
   throw error;
 }
 

@@ -24,6 +24,9 @@ const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '200',
+  // Files in the cluster: systemd removes a user's /dev/shm segments at logout, under a server that outlives the
+  // session, and a container's /dev/shm is small.
+  dynamic_shared_memory_type: 'mmap',
   logging_collector: 'on',
   log_directory: 'log',
   // A file per weekday, overwritten a week later: bounded without a clean-up of ours.
