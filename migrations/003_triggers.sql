@@ -106,18 +106,30 @@ create trigger cape_started_by_hand before insert or update of status on cape_is
   for each row when (new.status = 'started' and not new.leased)
   execute function cape_started_by_hand();
 
--- A running issue is deleted: without its lease the holder's next renewal says "lost", and the command is ended.
+-- What is deleted takes its history along. A running attempt loses its lease: its holder's next renewal, which the
+-- notification brings forward, says "lost", and the command is ended.
 create function cape_deleted() returns trigger language plpgsql security definer set search_path from current as $$
 begin
-  if tg_op = 'TRUNCATE' then delete from cape_leases; else delete from cape_leases where issue_id = old.id; end if;
-  perform pg_notify('cape_issues', 'cancel');
+  delete from cape_attempts where issue_id in (select id from gone);
+  delete from cape_leases where issue_id in (select id from gone);
+  if found then perform pg_notify('cape_issues', 'cancel'); end if;
   return null;
 end $$;
 
 create trigger cape_deleted after delete on cape_issues
-  for each row when (old.leased) execute function cape_deleted();
+  referencing old table as gone for each statement execute function cape_deleted();
+
+-- TRUNCATE ... RESTART IDENTITY gives the same ids again, which must not meet the old ones' history.
+create function cape_truncated() returns trigger language plpgsql security definer set search_path from current as $$
+begin
+  truncate cape_attempts;
+  delete from cape_leases;
+  perform pg_notify('cape_issues', 'cancel');
+  return null;
+end $$;
+
 create trigger cape_truncated after truncate on cape_issues
-  for each statement execute function cape_deleted();
+  for each statement execute function cape_truncated();
 
 -- Only where an older program left an `assigned_to` (text, or an enum of worker names): whoever writes it directs the
 -- issue, and whoever directs the issue finds it written there.

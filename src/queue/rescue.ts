@@ -133,7 +133,9 @@ with
            completed_at = case when n.revived then null else i.completed_at end,
            started_at = case when n.revived then null else i.started_at end,
            assigned_worker_id = case when n.revived then i.target_worker_id else i.assigned_worker_id end
-      from (select counted.issue_id, counted.crashes, capped and s.status = 'failed' and s.crashes - counted.crashes < $3::int as revived
+      from (select counted.issue_id, counted.crashes, capped and s.status = 'failed' and s.crashes - counted.crashes < $3::int
+                -- Another unfinished issue may have its key by now.
+                and not exists (select from cape_issues o where o.key = s.key and o.status in ('pending', 'started')) as revived
               from counted join cape_issues s on s.id = counted.issue_id where s.id = any($1::int[])) n
      where i.id = any($1::int[]) and i.id = n.issue_id
     returning i.id, n.revived)
