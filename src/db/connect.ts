@@ -6,7 +6,7 @@
 import { CapeError } from '../core/errors.js';
 import { ConnectionError } from './failure.js';
 import { type Param, Rotation, Session, type SessionOptions } from './session.js';
-import { parseUrl } from './url.js';
+import { parseUrl, type Target } from './url.js';
 
 export type { Param } from './session.js';
 export { redactUrl } from './url.js';
@@ -61,19 +61,33 @@ export function sessionOptions(options: ConnectOptions): SessionOptions {
     target,
     rotation: new Rotation(target.servers),
     deadlineMs,
-    parameters: {
-      application_name: options.applicationName,
-      search_path: `${quoteName(options.schema)}, pg_temp`,
-      // A bit before our own deadline: an answer "too slow" leaves no doubt, a destroyed connection does.
-      statement_timeout: String(Math.ceil(deadlineMs * 0.9)),
-      // A worker that was stopped in mid-transaction must not keep its locks.
-      idle_in_transaction_session_timeout: String(2 * deadlineMs),
-      // Short statements never gain from JIT; with enable_seqscan=off it cost 1 to 2 s each.
-      jit: 'off',
-      ...(options.planner ? PLANNER : {}),
-      ...(target.options === null ? {} : { options: target.options }),
-    },
+    parameters: target.pooled ? pooledParameters(options) : parameters(options, target, deadlineMs),
   };
+}
+
+function parameters(options: ConnectOptions, target: Target, deadlineMs: number): Record<string, string> {
+  return {
+    application_name: options.applicationName,
+    search_path: `${quoteName(options.schema)}, pg_temp`,
+    // A bit before our own deadline: an answer "too slow" leaves no doubt, a destroyed connection does.
+    statement_timeout: String(Math.ceil(deadlineMs * 0.9)),
+    // A worker that was stopped in mid-transaction must not keep its locks.
+    idle_in_transaction_session_timeout: String(2 * deadlineMs),
+    // Short statements never gain from JIT; with enable_seqscan=off it cost 1 to 2 s each.
+    jit: 'off',
+    ...(options.planner ? PLANNER : {}),
+    ...(target.options === null ? {} : { options: target.options }),
+  };
+}
+
+/** A pooler refuses start-up parameters that it does not know, and `set` would leak to its other clients. */
+function pooledParameters({ applicationName, schema }: ConnectOptions): Record<string, string> {
+  if (schema !== 'public')
+    throw new CapeError(
+      'config',
+      `schema "${schema}" can't be used behind a pooler (pgbouncer=true), only "public"; use a URL that leads to the server itself`,
+    );
+  return { application_name: applicationName };
 }
 
 /**

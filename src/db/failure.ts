@@ -50,7 +50,9 @@ export class ConnectionError extends Error {
 export function failureOf(error: unknown): Failure {
   const message = messageOf(error);
   if (error instanceof postgres.PostgresError) {
-    return { kind: kindOfState(error.code), unclear: UNCLEAR_STATES.has(error.code), code: error.code, message };
+    const { code } = error;
+    const advice = code === '08P01' ? '; behind a pooler add pgbouncer=true to the URL' : '';
+    return { kind: kindOfState(code), unclear: UNCLEAR_STATES.has(code), code, message: message + advice };
   }
   const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
   if (typeof code !== 'string') return { kind: 'other', unclear: false, code: null, message };

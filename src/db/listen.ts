@@ -1,11 +1,12 @@
 /**
  * One LISTEN that stays, on a connection of its own. postgres.js's own `listen` swallows a failed re-LISTEN and the
  * subscription is gone for good without an error (seen after a failover); and behind a transaction-mode pooler LISTEN
- * is accepted and hears nothing. So it is proven, at the start and now and then: we send ourselves a token and wait for
- * it. A notification only wakes; whoever listens polls as well.
+ * is accepted and hears nothing. So it is proven, at the start and now and then: a token is sent and must be heard.
+ * A notification only wakes; whoever listens polls as well.
  */
 import { randomUUID } from 'node:crypto';
 import { type ConnectOptions, quoteName, sessionOptions } from './connect.js';
+import { ConnectionError } from './failure.js';
 import { Session, type SessionOptions } from './session.js';
 
 export interface Listener {
@@ -58,7 +59,10 @@ class SteadyListener implements Listener {
   readonly #times: Required<Pick<ListenTimes, 'proofMs' | 'everyMs'>>;
   /** Tokens have a channel of their own, or every listener of the database would hear everybody's. */
   readonly #proofChannel = `cape_proof_${randomUUID()}`;
+  /** The one that listens; null between two. */
   #session: Session | null = null;
+  /** All that are open: beside it the one that says a first token. */
+  readonly #open = new Set<Session>();
   #timer: NodeJS.Timeout | undefined;
   #heard: ((token: string) => void) | null = null;
   #hears = false;
@@ -86,26 +90,33 @@ class SteadyListener implements Listener {
     this.#closed = true;
     this.#hears = false;
     clearTimeout(this.#timer);
-    await this.#session?.close();
+    await Promise.all([...this.#open].map((session) => session.close()));
   }
 
   async #subscribe(): Promise<void> {
-    const session = new Session({
-      ...this.#options,
-      onNotify: (channel, payload) => this.#notified(channel, payload),
-      onEnd: () => this.#lost(session),
-    });
+    const session = this.#connect((channel, payload) => this.#notified(channel, payload));
     this.#session = session;
     try {
       await session.query(`listen ${quoteName(this.#channel)}`);
       await session.query(`listen ${quoteName(this.#proofChannel)}`);
-      this.#failures = 0;
-      await this.#prove(session);
-      this.#on.listening();
+      await this.#proveFromOutside(session);
     } catch {
       // Whoever listens polls too and reports the outage; here it shows as `hears`. A refused login is no different.
       this.#lost(session);
     }
+    if (!this.#isCurrent(session)) return;
+    this.#failures = 0;
+    this.#on.listening();
+  }
+
+  #connect(onNotify?: SessionOptions['onNotify']): Session {
+    const session: Session = new Session({ ...this.#options, onNotify, onEnd: () => this.#lost(session) });
+    this.#open.add(session);
+    return session;
+  }
+
+  #isCurrent(session: Session): boolean {
+    return this.#session === session && !this.#closed;
   }
 
   #notified(channel: string, payload: string): void {
@@ -113,8 +124,22 @@ class SteadyListener implements Listener {
     else this.#heard?.(payload);
   }
 
-  /** Says a token to ourselves. Not heard: this session is not ours alone, or not alive any more. */
-  async #prove(session: Session): Promise<void> {
+  /**
+   * A first token comes from another connection, which is deaf itself: the answer to a statement brings the waiting
+   * notifications along, so through pgbouncer, which knows one server session for both, the one that says a token
+   * hears it, while nobody else's ever arrives.
+   */
+  async #proveFromOutside(session: Session): Promise<void> {
+    const speaker = this.#connect();
+    try {
+      await this.#prove(session, speaker);
+    } finally {
+      this.#open.delete(speaker);
+      await speaker.close();
+    }
+  }
+
+  async #prove(session: Session, speaker: Session): Promise<void> {
     const token = randomUUID();
     const heard = new Promise<boolean>((resolve) => {
       // The connection keeps the process alive for as long as anybody wants the answer.
@@ -123,29 +148,32 @@ class SteadyListener implements Listener {
         if (said === token) resolve(true);
       };
     });
-    await session.query('select pg_notify($1, $2)', [this.#proofChannel, token]);
-    this.#hears = await heard;
+    await speaker.query('select pg_notify($1, $2)', [this.#proofChannel, token]);
+    const hears = await heard;
+    if (!this.#isCurrent(session)) return;
+    this.#hears = hears;
     this.#schedule(this.#times.everyMs, () => this.#proveAgain(session));
   }
 
+  /** Where it heard before it is enough to know that the connection and its subscription are alive. */
   async #proveAgain(session: Session): Promise<void> {
     const heardBefore = this.#hears;
     try {
-      await this.#prove(session);
+      await (heardBefore ? this.#prove(session, session) : this.#proveFromOutside(session));
     } catch {
       this.#lost(session);
-      return;
     }
-    // Deaf, though it heard before: only a new session can tell why.
-    if (heardBefore && !this.#hears) session.destroy(new Error(`nothing heard on "${this.#channel}" any more`));
+    // Deaf, though it heard before: a new session may hear again.
+    if (heardBefore && !this.#hears) this.#lost(session);
   }
 
   /** Starts again later, once per session. */
   #lost(session: Session): void {
-    if (this.#session !== session || this.#closed) return;
+    if (!this.#isCurrent(session)) return;
     this.#session = null;
     this.#hears = false;
-    void session.close();
+    this.#open.delete(session);
+    session.destroy(new ConnectionError('LOST', `nothing is heard on "${this.#channel}"`));
     const ms = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
     this.#schedule(ms, () => this.#subscribe());
   }

@@ -61,11 +61,13 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
   const { url, schema, dir = MIGRATIONS_DIR, log = () => {}, waitMs = WAIT_MS } = options;
   const migrations = readMigrations(dir);
   const connection = { url, schema, applicationName: 'cape-worker migrate', deadlineMs: DEADLINE_MS };
-  const session = new Session(sessionOptions(connection));
+  const how = sessionOptions(connection);
+  const session = new Session(how);
   try {
     await serverVersion(session);
     let status = check(await statusOf(session, migrations), dir);
     if (status.pending.length > 0) {
+      if (how.target.pooled) throw new CapeError('config', NOT_POOLED);
       await lock(session, schema, waitMs, log);
       await prepare(session, schema);
       // Read again: whoever held the lock before us may have applied them.
@@ -84,6 +86,10 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
     await session.close();
   }
 }
+
+/** A session lock taken through a pooler stays with the server's session, and so with strangers. */
+const NOT_POOLED =
+  "migrations can't be applied through a pooler (pgbouncer=true); use a URL that leads to the server itself";
 
 /** What is applied and what is not. Needs only the right to read `cape_migrations`. */
 export async function migrationStatus(db: Queryable, dir: string = MIGRATIONS_DIR): Promise<MigrationStatus> {

@@ -33,7 +33,7 @@ export interface SessionOptions {
   readonly parameters: Readonly<Record<string, string>>;
   /** Milliseconds that a statement may take. */
   readonly deadlineMs: number;
-  readonly onNotify?: (channel: string, payload: string) => void;
+  readonly onNotify?: ((channel: string, payload: string) => void) | undefined;
   /** The connection has ended, whoever ended it. */
   readonly onEnd?: () => void;
 }
@@ -77,10 +77,11 @@ export class Session {
     return !this.#ended;
   }
 
-  /** One statement, prepared on first use. */
+  /** One statement, prepared on first use (not behind a pooler: it hangs there without an error). */
   query<R extends object>(text: string, params: readonly Param[] = []): Promise<R[]> {
+    const prepare = !this.#options.target.pooled;
     // `simple: false`, or a statement without parameters is sent unprepared.
-    const options = { prepare: true, simple: false } as postgres.UnsafeQueryOptions;
+    const options = { prepare, simple: false } as postgres.UnsafeQueryOptions;
     return this.#run(() => this.#client.unsafe<R[]>(text, [...params], options));
   }
 

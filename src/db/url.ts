@@ -31,6 +31,11 @@ export interface Target {
   readonly tls: Tls;
   /** Pass over servers that can't be written to. */
   readonly primaryOnly: boolean;
+  /**
+   * `?pgbouncer=true`: a pooler that gives each transaction another server session is in between. Nothing that belongs to
+   * a session may be used then: start-up parameters, prepared statements, session locks, LISTEN.
+   */
+  readonly pooled: boolean;
   /** The `options` start-up parameter, `-c name=value`. */
   readonly options: string | null;
 }
@@ -39,16 +44,14 @@ const SHAPE = 'expected postgres://user:password@host:port/database';
 const URL_PARTS = /^postgres(?:ql)?:\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/;
 
 const KNOWN = new Set(
-  'host port user password dbname sslmode sslrootcert sslcert sslkey target_session_attrs options'.split(' '),
+  'host port user password dbname sslmode sslrootcert sslcert sslkey target_session_attrs options pgbouncer'.split(' '),
 );
 /**
  * Accepted and without effect: what psql takes but says nothing to us, and what hosting companies put into the URLs they
  * hand out. Refusing `channel_binding` would refuse every Neon URL; postgres.js can't do it.
  */
 const IGNORED = new Set(
-  'application_name connect_timeout channel_binding gssencmode keepalives keepalives_idle sslcompression pgbouncer'.split(
-    ' ',
-  ),
+  'application_name connect_timeout channel_binding gssencmode keepalives keepalives_idle sslcompression'.split(' '),
 );
 
 /** The URL without its password, for messages and logs. Works on malformed URLs too, masking rather too much. */
@@ -81,6 +84,7 @@ export function parseUrl(url: string): Target {
     database: query.get('dbname') || decodeAll([path], refuse)[0] || user,
     tls: tlsOf(query, refuse),
     primaryOnly: primaryOnly(query.get('target_session_attrs'), servers.length, refuse),
+    pooled: query.get('pgbouncer') === 'true',
     options: query.get('options') ?? null,
   };
 }

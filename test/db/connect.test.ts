@@ -86,6 +86,16 @@ test('statements are prepared once and used again', async () => {
   expect(row?.n).toBe(1);
 });
 
+test('behind a pooler nothing is used that belongs to a session', async () => {
+  const db = open({ url: `${database.url}?pgbouncer=true`, planner: true });
+  await db.query('select $1::int as n', [1]);
+  const [row] = await db.query(
+    `select current_setting('enable_seqscan') as seq, (select count(*)::int from pg_prepared_statements) as prepared`,
+  );
+  expect(row).toEqual({ seq: 'on', prepared: 0 });
+  expect(() => open({ url: `${database.url}?pgbouncer=true`, schema: 'own' })).toThrow('schema "own" can\'t be used');
+});
+
 test('a transaction commits its work, and rolls back where the work throws', async () => {
   const db = open();
   await db.transaction((tx) => tx.query(`insert into notes (note) values ('kept')`));

@@ -86,6 +86,18 @@ test('a connection that has died silently is noticed and replaced', async () => 
   await until(() => ear.said.includes('after the silence'), { what: 'the notification' });
 });
 
+test('behind a pooler it says that it listens, but not that it hears', async () => {
+  const proxy = await proxied();
+  proxy.mode = 'deaf';
+  const ear = hear(proxy.through, { proofMs: 100, everyMs: 20 });
+  await until(() => ear.listened === 1, { what: 'listening' });
+  // Each proof takes a connection of its own.
+  await until(() => proxy.accepted >= 5, { what: 'several proofs' });
+  expect(ear.listener.hears).toBe(false);
+  proxy.mode = 'pass';
+  await until(() => ear.listener.hears, { what: 'hearing' });
+});
+
 test('closing leaves no connection behind, also while it is trying', async () => {
   const ear = hear();
   await until(() => ear.listened === 1, { what: 'listening' });

@@ -160,6 +160,13 @@ test('a program that is killed in the middle leaves the lock to the next', async
   expect((await run()).applied).toEqual(['003_slow']);
 });
 
+test('nothing is applied through a pooler, where the lock would stay with strangers', async () => {
+  const url = `${database.url}?pgbouncer=true`;
+  await expect(run({ url })).rejects.toThrow("migrations can't be applied through a pooler (pgbouncer=true)");
+  await run();
+  expect(await run({ url })).toEqual({ applied: [], version: 2 });
+});
+
 test('a folder, a name, a header or a URL that does not fit is named', async () => {
   await mkdir(join(dir, 'empty'));
   await expect(migrate({ url: database.url, schema: 'public', dir: join(dir, 'empty') })).rejects.toThrow(

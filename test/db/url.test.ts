@@ -12,6 +12,7 @@ test('a plain URL is taken apart', () => {
     database: 'work',
     tls: NO_TLS,
     primaryOnly: false,
+    pooled: false,
     options: null,
   });
 });

@@ -6,8 +6,11 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
  * - `refuse`: accept and close at once, new connections only
  * - `blackhole`: accept and swallow, both ways, in silence: a half-open connection
  * - `cut`: hand on what the client says, close instead of handing on the reply
+ * - `deaf`: hand on everything but notifications that come by themselves, as a transaction-mode pooler does
  */
-export type ProxyMode = 'pass' | 'refuse' | 'blackhole' | 'cut';
+export type ProxyMode = 'pass' | 'refuse' | 'blackhole' | 'cut' | 'deaf';
+
+const NOTIFICATION = 'A'.charCodeAt(0);
 
 export interface TcpProxy {
   readonly port: number;
@@ -59,6 +62,7 @@ export async function startProxy(target: string): Promise<TcpProxy> {
     });
     upstream.on('data', (bytes) => {
       if (proxy.mode === 'cut') client.destroy();
+      else if (proxy.mode === 'deaf' && bytes[0] === NOTIFICATION) return;
       else if (proxy.mode !== 'blackhole') setTimeout(() => client.write(bytes), proxy.delayMs);
     });
   });
