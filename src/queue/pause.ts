@@ -16,7 +16,12 @@ export async function resume(db: Queryable, worker: string | null): Promise<void
 }
 
 /** The ids of paused workers, and whether everybody is paused (then resuming one of them changes nothing). */
-export async function pauses(db: Queryable): Promise<{ everybody: boolean; workers: string[] }> {
+export interface Pauses {
+  readonly everybody: boolean;
+  readonly workers: readonly string[];
+}
+
+export async function pauses(db: Queryable): Promise<Pauses> {
   const rows = await db.query<{ worker_id: string }>(`select worker_id from cape_pauses order by worker_id`);
   const ids = rows.map((row) => row.worker_id);
   return { everybody: ids.includes(EVERYBODY), workers: ids.filter((id) => id !== EVERYBODY) };
