@@ -1,0 +1,142 @@
+/** What people and programs do to issues: the CLI's issue commands and every other surface call only this. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CapeError } from './core/errors.js';
+import { type Attempt, type Issue, isFinal, workerIdSchema } from './core/issue.js';
+import { connect } from './db/connect.js';
+import { explainFailure } from './db/explain.js';
+import { failureOf } from './db/failure.js';
+import { enqueue } from './queue/enqueue.js';
+import { checkNewIssue, type NewIssue } from './queue/new-issue.js';
+import { assign, type Cancelled, cancel, noSuchIssue, type Retried, remove, retry } from './queue/operate.js';
+import { type Pauses, pause, pauses, resume } from './queue/pause.js';
+import { attempts, get, type ListFilter, list, type Stats, stats } from './queue/read.js';
+import { listWorkers, type WorkerRow } from './queue/workers.js';
+
+export type { Cancelled, ListFilter, NewIssue, Pauses, Retried, Stats, WorkerRow };
+
+export interface ClientOptions {
+  /** `postgres://user:password@host:port/database`. */
+  readonly databaseUrl: string;
+  /** Where the tables are, default `public`. */
+  readonly schema?: string;
+  /** Shown by `pg_stat_activity`, default `cape-client`. */
+  readonly applicationName?: string;
+}
+
+export interface WaitOptions {
+  /** Ends the waiting; `wait` then rejects with its reason. */
+  readonly signal?: AbortSignal;
+  /** Told once when the database goes away while waiting, which goes on. */
+  readonly onTrouble?: (message: string) => void;
+}
+
+/**
+ * Every method rejects with a CapeError: `refused` where it can't be done (no such issue, it is running), `usage` for bad
+ * values, `database` where the database is out of reach, `config` where it is not migrated.
+ */
+export interface CapeClient {
+  /** Queues an issue. @returns its id, or that of the unfinished issue which has its key */
+  add(issue: NewIssue): Promise<number>;
+  /** Queues issues in one statement: all or none. @returns ids in the same order */
+  addMany(issues: readonly NewIssue[]): Promise<number[]>;
+  get(id: number): Promise<Issue>;
+  /** Newest first. */
+  list(filter?: ListFilter): Promise<Issue[]>;
+  /** Oldest first; a running one is the last and has no `ended_at`. */
+  attempts(id: number): Promise<Attempt[]>;
+  /** Runs an ended issue again with fresh counts, or a parked one now. */
+  retry(id: number): Promise<Retried>;
+  /** Cancels a pending issue at once; a running one is ended by its worker, within a second. */
+  cancel(id: number): Promise<Cancelled>;
+  /** Directs a pending issue to a worker; null lets any take it. */
+  assign(id: number, worker: string | null): Promise<void>;
+  /** Deletes an issue that is not running, and its attempts. */
+  delete(id: number): Promise<void>;
+  workers(): Promise<WorkerRow[]>;
+  stats(): Promise<Stats>;
+  /** Stops claiming, for one worker or for all; running issues go on. Remembered for workers not started yet. */
+  pause(worker?: string): Promise<void>;
+  /** Ends the pause of one worker, or every pause. While all are paused, resuming one of them changes nothing. */
+  resume(worker?: string): Promise<void>;
+  pauses(): Promise<Pauses>;
+  /** Waits until an issue is completed, failed or cancelled. @returns it as it ended */
+  wait(id: number, options?: WaitOptions): Promise<Issue>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a client. Nothing is connected before the first call.
+ * @throws CapeError `config` for a malformed URL or schema name
+ */
+export function createClient(options: ClientOptions): CapeClient {
+  const schema = options.schema ?? 'public';
+  const applicationName = options.applicationName ?? 'cape-client';
+  const db = connect({ url: options.databaseUrl, schema, applicationName });
+  const asked = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error) => {
+      throw explainFailure(error, options.databaseUrl, schema);
+    });
+  const found = async (id: number): Promise<Issue> => {
+    const issue = await get(db, checkId(id));
+    if (!issue) throw noSuchIssue(id);
+    return issue;
+  };
+  return {
+    add: async (issue) => (await asked(enqueue(db, [checkNewIssue(issue)])))[0] as number,
+    addMany: async (issues) =>
+      asked(
+        enqueue(
+          db,
+          issues.map((issue) => checkNewIssue(issue)),
+        ),
+      ),
+    get: (id) => asked(found(id)),
+    list: (filter) => asked(list(db, filter)),
+    attempts: async (id) => asked(attempts(db, checkId(id))),
+    retry: async (id) => asked(retry(db, checkId(id))),
+    cancel: async (id) => asked(cancel(db, checkId(id))),
+    assign: async (id, worker) => asked(assign(db, checkId(id), worker === null ? null : checkWorker(worker))),
+    delete: async (id) => asked(remove(db, checkId(id))),
+    workers: () => asked(listWorkers(db)),
+    stats: () => asked(stats(db)),
+    pause: async (worker) => asked(pause(db, worker === undefined ? null : checkWorker(worker))),
+    resume: async (worker) => asked(resume(db, worker === undefined ? null : checkWorker(worker))),
+    pauses: () => asked(pauses(db)),
+    wait: (id, waiting = {}) => asked(waitFor(() => found(id), waiting)),
+    close: () => db.close(),
+  };
+}
+
+/** Reading one row by its key is cheap; a notification at every end would cost each settle a lock on the whole server. */
+const FIRST_LOOK_MS = 50;
+const SLOWEST_LOOK_MS = 1000;
+
+async function waitFor(look: () => Promise<Issue>, options: WaitOptions): Promise<Issue> {
+  let pauseMs = FIRST_LOOK_MS;
+  let told = false;
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const issue = await look().catch((error) => {
+      const { kind, message } = failureOf(error);
+      if (kind !== 'unreachable' && kind !== 'transient') throw error;
+      if (!told) options.onTrouble?.(message);
+      told = true;
+      return undefined;
+    });
+    if (issue) told = false;
+    if (issue && isFinal(issue.status)) return issue;
+    await sleep(pauseMs, undefined, options.signal ? { signal: options.signal } : {});
+    pauseMs = Math.min(pauseMs * 1.5, SLOWEST_LOOK_MS);
+  }
+}
+
+function checkId(id: number): number {
+  if (Number.isInteger(id) && id >= 1 && id <= 2_147_483_647) return id;
+  throw new CapeError('usage', `issue: got "${id}"; must be an id, a whole number from 1 to 2147483647`);
+}
+
+function checkWorker(worker: string): string {
+  const parsed = workerIdSchema.safeParse(worker);
+  if (parsed.success) return parsed.data;
+  throw new CapeError('usage', `worker: got "${String(worker)}"; ${parsed.error.issues[0]?.message}`);
+}

@@ -1,0 +1,30 @@
+/** A failed query in words that a person can act on, for commands that end with it instead of trying again. */
+import { CapeError, type ErrorKind } from '../core/errors.js';
+import { type FailureKind, failureOf } from './failure.js';
+import { redactUrl } from './url.js';
+
+/** By kind of failure: the kind of error that it is for people, and what they can do. */
+const ADVICE: Readonly<Record<Exclude<FailureKind, 'other'>, readonly [ErrorKind, string]>> = {
+  unreachable: ['database', 'check DATABASE_URL, and that the server runs'],
+  refused: ['database', 'check DATABASE_URL'],
+  readonly: ['database', 'point DATABASE_URL at the primary'],
+  schema: ['config', 'run: cape-worker migrate'],
+  permission: ['config', 'grant it to the role, or use another one'],
+  transient: ['refused', 'try again'],
+  data: ['refused', 'the database refuses the values'],
+};
+
+/**
+ * The CapeError for what a query rejected with. What is none of a person's doing (a bug of ours) comes back unchanged.
+ * @param url shown without its password
+ * @param schema where the tables were looked for
+ */
+export function explainFailure(error: unknown, url: string, schema: string): unknown {
+  if (error instanceof CapeError) return error;
+  const { kind, unclear, message } = failureOf(error);
+  if (kind === 'other') return error;
+  const [errorKind, advice] = ADVICE[kind];
+  const what = kind === 'schema' ? `schema "${schema}" is not migrated: ${message}` : message;
+  const then = unclear ? 'whether it was done is unknown: look first' : advice;
+  return new CapeError(errorKind, `database "${redactUrl(url)}": ${what}; ${then}`, { cause: error });
+}
