@@ -250,6 +250,8 @@ export type FlagValues = { readonly [K in SettingName]?: string | number | boole
 export interface LoadedConfig {
   readonly config: Config;
   readonly sources: Readonly<Record<SettingName, Source>>;
+  /** The values as they were written, for showing them to people. */
+  readonly texts: Readonly<Record<SettingName, string | undefined>>;
   /** Lines for people, such as an unknown CAPE_ variable that is close to a known one. */
   readonly warnings: readonly string[];
   /** The environment that the values came from; the command's own is made from it. */
@@ -286,17 +288,20 @@ export function loadConfig(
   const dotenv = input.dotenv === false ? {} : readDotenv(cwd);
   const config: Record<string, unknown> = {};
   const sources: Record<string, Source> = {};
+  const texts: Record<string, string | undefined> = {};
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
     const wanted = !input.only || input.only.includes(name);
     const found = wanted ? lookUp(name, input.flags ?? {}, env, dotenv) : lookUp(name, {}, {}, {});
     config[name] = check(name, found);
     sources[name] = found.source;
+    texts[name] = found.value === undefined ? undefined : String(found.value);
   }
   const loaded = config as unknown as Config;
   if (!input.only) checkTogether(loaded);
   return {
     config: loaded,
     sources: sources as Record<SettingName, Source>,
+    texts: texts as Record<SettingName, string | undefined>,
     warnings: [...unknownNames(env, 'environment'), ...unknownNames(dotenv, '.env')],
     environment: env,
   };

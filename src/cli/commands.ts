@@ -1,0 +1,105 @@
+/** Every command: its name, one line about it, and where its code is. Only the code of the one that runs is loaded. */
+import type { Command } from './command.js';
+
+export interface Listed {
+  /** One or two words. */
+  readonly name: string;
+  readonly about: string;
+  load(): Promise<Command>;
+}
+
+/** Runs where no command is given. */
+export const DEFAULT_COMMAND = 'run';
+
+export const GROUPS: Readonly<Record<string, string>> = {
+  issues: 'Add, list, show, retry, cancel, assign and delete issues',
+  db: "Start, stop and look at the user's embedded Postgres",
+};
+
+export const COMMANDS: readonly Listed[] = [
+  {
+    name: 'run',
+    about: 'Run a worker: claim issues and run the command for each',
+    load: async () => (await import('./run.js')).run,
+  },
+  {
+    name: 'issues add',
+    about: 'Queue an issue and print its id',
+    load: async () => (await import('./issues-add.js')).add,
+  },
+  { name: 'issues list', about: 'List issues', load: async () => (await import('./issues-list.js')).list },
+  {
+    name: 'issues show',
+    about: 'Show one issue, its attempts and the end of its output',
+    load: async () => (await import('./issues-show.js')).show,
+  },
+  {
+    name: 'issues logs',
+    about: 'Print the output of an attempt',
+    load: async () => (await import('./issues-logs.js')).logs,
+  },
+  {
+    name: 'issues retry',
+    about: 'Run ended issues again, with fresh counts; a waiting one now',
+    load: async () => (await import('./issues-change.js')).retry,
+  },
+  {
+    name: 'issues cancel',
+    about: 'Cancel issues; a running one is ended',
+    load: async () => (await import('./issues-change.js')).cancel,
+  },
+  {
+    name: 'issues assign',
+    about: 'Direct a pending issue to one worker, or to any',
+    load: async () => (await import('./issues-change.js')).assign,
+  },
+  {
+    name: 'issues delete',
+    about: 'Delete issues and their attempts',
+    load: async () => (await import('./issues-change.js')).remove,
+  },
+  { name: 'workers', about: 'List the workers', load: async () => (await import('./workers.js')).workers },
+  { name: 'status', about: 'Show how the queue is doing', load: async () => (await import('./status.js')).status },
+  {
+    name: 'pause',
+    about: 'Stop claiming, for one worker or all',
+    load: async () => (await import('./pause.js')).pause,
+  },
+  { name: 'resume', about: 'Claim again after a pause', load: async () => (await import('./pause.js')).resume },
+  {
+    name: 'migrate',
+    about: 'Bring the database schema up to date',
+    load: async () => (await import('./migrate.js')).migrate,
+  },
+  {
+    name: 'db start',
+    about: 'Start the embedded Postgres and leave it running',
+    load: async () => (await import('./db.js')).start,
+  },
+  { name: 'db stop', about: 'Stop the embedded Postgres', load: async () => (await import('./db.js')).stop },
+  {
+    name: 'db status',
+    about: 'Show whether the embedded Postgres runs',
+    load: async () => (await import('./db.js')).status,
+  },
+  {
+    name: 'db url',
+    about: "Print the embedded Postgres's URL, for psql and others",
+    load: async () => (await import('./db.js')).url,
+  },
+  {
+    name: 'check',
+    about: 'Check settings, database, command and folders; starts nothing',
+    load: async () => (await import('./check.js')).check,
+  },
+  {
+    name: 'config',
+    about: 'Show every setting in effect and where it came from',
+    load: async () => (await import('./config-command.js')).config,
+  },
+  {
+    name: 'completion',
+    about: 'Print a completion script for bash or zsh',
+    load: async () => (await import('./completion.js')).completion,
+  },
+];

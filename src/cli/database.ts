@@ -1,0 +1,88 @@
+/** The database of a command: DATABASE_URL, else the user's embedded Postgres, which is started for it where needed. */
+import type { Options } from 'yargs';
+import type { CapeClient } from '../client.js';
+import { type LoadedConfig, loadConfig, type SettingName } from '../config.js';
+import { settingFlags, settingOptions } from './setting-options.js';
+
+export const DATABASE_SETTINGS = ['databaseUrl', 'schema', 'dataDir'] as const satisfies readonly SettingName[];
+
+/** `--schema` and `--data-dir`. The URL is no option: arguments can be read by every user of the machine. */
+export const DATABASE_OPTIONS: Readonly<Record<string, Options>> = settingOptions(DATABASE_SETTINGS);
+
+/** A database to use, and to leave when done. */
+export interface OpenDatabase {
+  readonly url: string;
+  readonly schema: string;
+  /** Where it lies, if it is the embedded one. */
+  readonly dataDir: string | null;
+  /** Something to say about how it runs. */
+  readonly note: string | null;
+  release(): Promise<void>;
+}
+
+/** The folder of the embedded Postgres that these settings mean. */
+export async function embeddedDataDir(loaded: LoadedConfig): Promise<string> {
+  if (loaded.config.dataDir !== undefined) return loaded.config.dataDir;
+  const { accountHome, defaultDataDir } = await import('../db/embedded/index.js');
+  return defaultDataDir({
+    home: loaded.environment.HOME,
+    xdgDataHome: loaded.environment.XDG_DATA_HOME,
+    platform: process.platform,
+    uid: process.getuid?.() ?? -1,
+    accountHome: accountHome(),
+  });
+}
+
+/**
+ * Opens the database that the settings name.
+ * @param log told what takes time, such as making a new embedded database
+ * @throws CapeError where the embedded one can't be started; from inside an attempt it is never started
+ */
+export async function openDatabase(loaded: LoadedConfig, log: (line: string) => void): Promise<OpenDatabase> {
+  const { databaseUrl, schema } = loaded.config;
+  if (databaseUrl !== undefined)
+    return { url: databaseUrl, schema, dataDir: null, note: null, release: async () => {} };
+  const { startEmbedded } = await import('../db/embedded/index.js');
+  const embedded = await startEmbedded({
+    dataDir: await embeddedDataDir(loaded),
+    log,
+    insideAttempt: loaded.environment.CAPE_ISSUE_ID !== undefined,
+    searchPath: loaded.environment.PATH ?? '',
+  });
+  const { url, dataDir, note, release } = embedded;
+  return { url, schema, dataDir, note, release };
+}
+
+/** Where the database is, from the command's flags and whatever goes before the defaults. */
+export function databaseConfig(flags: object): LoadedConfig {
+  return loadConfig({ flags: settingFlags(flags), only: DATABASE_SETTINGS });
+}
+
+/**
+ * Gives `work` a client and closes it afterwards. The embedded database is migrated first, since it is nobody's but ours;
+ * any other only by `migrate` or a worker.
+ */
+export async function withClient<T>(flags: object, work: (client: CapeClient) => Promise<T>): Promise<T> {
+  const database = await openDatabase(databaseConfig(flags), toStderr);
+  try {
+    if (database.dataDir !== null) await bringUpToDate(database);
+    const { createClient } = await import('../client.js');
+    const client = createClient({ databaseUrl: database.url, schema: database.schema, applicationName: 'cape-cli' });
+    try {
+      return await work(client);
+    } finally {
+      await client.close();
+    }
+  } finally {
+    await database.release();
+  }
+}
+
+async function bringUpToDate({ url, schema }: Pick<OpenDatabase, 'url' | 'schema'>): Promise<void> {
+  const { migrate } = await import('../db/migrate.js');
+  await migrate({ url, schema });
+}
+
+export function toStderr(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

@@ -1,0 +1,86 @@
+/** `issues show`: one row, its attempts, and the end of the latest output. */
+import { EXIT } from '../core/errors.js';
+import type { Attempt, Issue } from '../core/issue.js';
+import { firstLine, oneLine, printable } from '../core/text.js';
+import { command, JSON_OPTION } from './command.js';
+import { DATABASE_OPTIONS, withClient } from './database.js';
+import { durationText, print, printFields, printJson, printTable, statusText, timeText, title } from './output.js';
+import { idsOf } from './values.js';
+
+export const show = command<{ readonly json?: boolean }>({
+  operands: '<id>',
+  count: { min: 1, max: 1 },
+  options: { ...JSON_OPTION, ...DATABASE_OPTIONS },
+  examples: [
+    ['issues show 7', 'everything about issue 7'],
+    ['issues show 7 --json', 'the row, with its attempts'],
+  ],
+  async run({ words, flags }) {
+    const [id] = idsOf(words) as [number];
+    const [issue, attempts] = await withClient(flags, async (client) => [
+      await client.get(id),
+      await client.attempts(id),
+    ]);
+    if (flags.json) printJson({ ...issue, attempts });
+    else await printIssue(issue, attempts);
+    return EXIT.ok;
+  },
+});
+
+async function printIssue(issue: Issue, attempts: readonly Attempt[]): Promise<void> {
+  printFields(fieldsOf(issue));
+  section('text', printable(issue.description));
+  if (issue.result !== null) section('result', printable(issue.result));
+  if (attempts.length === 0) return;
+  print(`\n${title('attempts')}`);
+  await printTable(['NO', 'WORKER', 'STARTED', 'TOOK', 'OUTCOME', 'ERROR'], attempts.map(attemptCells));
+  const tail = attempts.findLast((attempt) => attempt.tail)?.tail;
+  if (tail) section('end of the output', printable(tail));
+}
+
+function section(name: string, text: string): void {
+  print(`\n${title(name)}\n${text.replace(/\n$/, '')}`);
+}
+
+/** Only what says something about this issue. */
+function fieldsOf(issue: Issue): [string, string][] {
+  const limit = issue.max_attempts === 0 ? 'no limit' : `at most ${issue.max_attempts}`;
+  const fields: [string, string | number | Date | null][] = [
+    ['issue', issue.id],
+    ['status', statusText(issue.status)],
+    ['worker', issue.assigned_worker_id],
+    ['directed to', issue.target_worker_id],
+    ['priority', issue.priority],
+    ['added', issue.created_at],
+    ['not before', issue.run_at],
+    ['started', issue.started_at],
+    ['ended', issue.completed_at],
+    ['attempts', issue.attempt],
+    ['failures', issue.max_attempts === null ? issue.failures : `${issue.failures} (${limit})`],
+    ['crashes', issue.crashes || null],
+    ['snoozes', issue.snoozes || null],
+    ['timeout', issue.timeout_seconds === null ? null : durationText(issue.timeout_seconds * 1000)],
+    ['key', issue.key],
+    ['error', issue.last_error],
+  ];
+  return fields.filter(([, value]) => value !== null).map(([name, value]) => [name, cell(value)]);
+}
+
+function cell(value: string | number | Date | null): string {
+  // A status comes coloured; everything that came from outside is made safe.
+  if (typeof value === 'string') return value.startsWith('\u001b[') ? value : oneLine(value);
+  return value instanceof Date ? timeText(value) : String(value);
+}
+
+function attemptCells(attempt: Attempt): string[] {
+  const end = attempt.ended_at ?? new Date();
+  const code = attempt.exit_code === null ? '' : ` (exit ${attempt.exit_code})`;
+  return [
+    String(attempt.attempt),
+    oneLine(attempt.worker_id),
+    timeText(attempt.started_at),
+    durationText(Math.max(0, end.getTime() - attempt.started_at.getTime())),
+    attempt.outcome === null ? 'running' : `${oneLine(attempt.outcome)}${code}`,
+    firstLine(attempt.error ?? '', 80),
+  ];
+}

@@ -1,0 +1,184 @@
+/**
+ * The command line, read. yargs splits it and writes the help; nothing is run from inside yargs, so that a command's
+ * own errors never pass through its failure handling.
+ */
+import { closest } from 'fastest-levenshtein';
+import yargs, { type Argv, type CommandModule } from 'yargs';
+import { CapeError } from '../core/errors.js';
+import { oneLine } from '../core/text.js';
+import { programVersion } from '../db/migration-files.js';
+import type { Command } from './command.js';
+import { COMMANDS, DEFAULT_COMMAND, GROUPS, type Listed } from './commands.js';
+
+export type Parsed =
+  | { readonly kind: 'text'; readonly text: string }
+  | {
+      readonly kind: 'command';
+      readonly command: Command;
+      readonly words: readonly string[];
+      readonly flags: Readonly<Record<string, unknown>>;
+    };
+
+/**
+ * Finds the command and its flags, or the text that `--help` and `--version` ask for.
+ * @throws CapeError `usage`: one line, with what was probably meant
+ */
+export async function parse(args: readonly string[]): Promise<Parsed> {
+  const commands = await loadNamed(args);
+  let picked: Picked | undefined;
+  let known: readonly string[] = [];
+  const toModule = (listed: Listed) => ({
+    command: listed.name === DEFAULT_COMMAND ? [listed.name, '$0'] : (listed.name.split(' ').at(-1) ?? listed.name),
+    describe: listed.about,
+    builder: (argv: Argv) => {
+      const command = commands.get(listed) as Command;
+      known = optionNames(command);
+      return describe(argv, listed, command);
+    },
+    handler: (argv: Record<string, unknown>) => {
+      picked = { listed, command: commands.get(listed) as Command, argv };
+    },
+  });
+  const fail = (message: string | null, error?: Error) => {
+    throw error ?? usageError(message ?? '', known);
+  };
+  const text = await outputOf(build(toModule, fail), args).catch((error: Error) => {
+    // A missing value is found so early that yargs does not ask `fail`.
+    throw error.name === 'YError' ? usageError(error.message, known) : error;
+  });
+  if (!picked) return { kind: 'text', text };
+  const { listed, command, argv } = picked;
+  return { kind: 'command', command, words: wordsAfter(listed, command, argv._ as string[]), flags: argv };
+}
+
+interface Picked {
+  readonly listed: Listed;
+  readonly command: Command;
+  readonly argv: Record<string, unknown>;
+}
+
+/**
+ * The commands whose words are among the arguments, and the default one. Loaded before yargs asks: with builders that
+ * are asynchronous it writes the help after it said that it was done.
+ */
+async function loadNamed(args: readonly string[]): Promise<Map<Listed, Command>> {
+  const named = COMMANDS.filter(
+    ({ name }) => name === DEFAULT_COMMAND || name.split(' ').every((word) => args.includes(word)),
+  );
+  return new Map(await Promise.all(named.map(async (listed) => [listed, await listed.load()] as const)));
+}
+
+function build(
+  toModule: (listed: Listed) => CommandModule,
+  fail: (message: string | null, error?: Error) => void,
+): Argv {
+  const program = yargs()
+    .scriptName('cape-worker')
+    .locale('en')
+    .exitProcess(false)
+    .strictOptions()
+    // Texts and ids stay as they were written ("007", "1e3"), and the last of two equal options counts.
+    .parserConfiguration({
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'dot-notation': false,
+      'duplicate-arguments-array': false,
+      'camel-case-expansion': false,
+    })
+    .help('help', 'Show this help')
+    .alias('help', 'h')
+    .version('version', 'Print the version', programVersion())
+    .wrap(100)
+    .fail(fail);
+  for (const listed of COMMANDS.filter(({ name }) => !name.includes(' '))) program.command(toModule(listed));
+  for (const [group, about] of Object.entries(GROUPS)) {
+    const members = COMMANDS.filter(({ name }) => name.startsWith(`${group} `));
+    program.command({
+      command: group,
+      describe: about,
+      builder: (argv: Argv) => members.reduce((rest, listed) => rest.command(toModule(listed)), argv),
+      handler: (argv: { _: unknown[] }) => {
+        throw unknownCommand(`${group} `, argv._[1], members);
+      },
+    });
+  }
+  return program;
+}
+
+/** yargs gives what it would print to the callback, not to the terminal. */
+async function outputOf(program: Argv, args: readonly string[]): Promise<string> {
+  let text = '';
+  await program.parseAsync([...args], {}, (_error: Error | undefined | null, _argv: unknown, output: string) => {
+    text = output;
+  });
+  return text;
+}
+
+function describe(argv: Argv, listed: Listed, command: Command): Argv {
+  const line = [`$0 ${listed.name}`, command.operands, '[options]'].filter(Boolean).join(' ');
+  // The default command's help is the whole program's, which yargs heads by itself.
+  const headed = listed.name === DEFAULT_COMMAND ? argv : argv.usage(`${line}\n\n${listed.about}`);
+  return command.examples.reduce((rest, [example, what]) => {
+    return rest.example(example.includes('cape-worker') ? example : `$0 ${example}`, what);
+  }, headed.options(command.options));
+}
+
+/**
+ * The words that belong to the command. Taken from `_` rather than declared as yargs' positionals: those lose a lone
+ * "-" and everything behind "--" when they are arrays.
+ */
+function wordsAfter(listed: Listed, command: Command, all: readonly string[]): string[] {
+  const own = listed.name.split(' ');
+  const named = own.every((word, index) => all[index] === word);
+  const words = named ? all.slice(own.length) : [...all];
+  const { min, max } = command.count ?? { min: 0, max: 0 };
+  if (words.length > max && !named) throw unknownCommand('', words[0], COMMANDS);
+  if (words.length > max) {
+    const hint = max === 1 ? '; put quotes around a text of several words' : '';
+    throw new CapeError('usage', `${listed.name}: unexpected ${show(words[max])}${hint}`);
+  }
+  if (words.length < min) {
+    throw new CapeError('usage', `${listed.name}: needs ${command.operands}; see cape-worker ${listed.name} --help`);
+  }
+  return words;
+}
+
+function unknownCommand(prefix: string, word: unknown, among: readonly Listed[]): CapeError {
+  const names = [...new Set(among.map(({ name }) => name.slice(prefix.length).split(' ')[0] ?? name))];
+  if (word === undefined) return new CapeError('usage', `${prefix.trim()}: needs a command: ${names.join(', ')}`);
+  return new CapeError(
+    'usage',
+    `unknown command ${show(`${prefix}${word}`)}; did you mean "${prefix}${likely(String(word), names)}"?`,
+  );
+}
+
+const UNKNOWN_OPTION = /^Unknown arguments?: ([^,]+)/;
+const NO_VALUE = /^Not enough arguments following: (.+)$/;
+
+/** yargs tells what is wrong in English text alone (the locale is fixed above); anything unexpected is passed on. */
+function usageError(message: string, known: readonly string[]): CapeError {
+  const unknown = UNKNOWN_OPTION.exec(message)?.[1];
+  if (unknown !== undefined) {
+    const dashes = unknown.length === 1 ? '-' : '--';
+    return new CapeError('usage', `unknown option ${dashes}${unknown}; did you mean --${likely(unknown, known)}?`);
+  }
+  const empty = NO_VALUE.exec(message)?.[1];
+  if (empty !== undefined) return new CapeError('usage', `--${empty}: got nothing; needs a value`);
+  return new CapeError('usage', oneLine(message));
+}
+
+/** An abbreviation is nearer to what it abbreviates than counting letters says: `--prio` is 4 off `--priority` and `--wait`. */
+function likely(word: string, known: readonly string[]): string {
+  return known.find((name) => name.startsWith(word)) ?? closest(word, [...known]);
+}
+
+function optionNames(command: Command): string[] {
+  const own = Object.entries(command.options).flatMap(([name, option]) =>
+    option.type === 'boolean' ? [name, `no-${name}`] : [name],
+  );
+  return [...own, 'help', 'version'];
+}
+
+function show(word: unknown): string {
+  return `"${oneLine(String(word)).slice(0, 100)}"`;
+}

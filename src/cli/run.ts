@@ -1,0 +1,107 @@
+/** `run`: a worker in the foreground, until it is stopped or done. */
+import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../config.js';
+import { CapeError, EXIT, messageOf } from '../core/errors.js';
+import { openLog, type WorkerLog } from '../log.js';
+import { command } from './command.js';
+import { type OpenDatabase, openDatabase } from './database.js';
+import { groupedSettingOptions, settingFlags } from './setting-options.js';
+
+export const run = command({
+  options: groupedSettingOptions(Object.keys(SETTINGS) as SettingName[]),
+  outlivesReader: true,
+  examples: [
+    ['--worker-id alleycat-1', 'run a worker on the embedded Postgres'],
+    ["--worker-id alleycat-1 --command 'claude -p {description}'", 'with any other agent'],
+    ['--worker-id alleycat-1 --concurrency 4 --drain', 'four at a time, until nothing is left'],
+  ],
+  async run({ flags }) {
+    const loaded = loadConfig({ flags: settingFlags(flags) });
+    const { workerId, databaseUrl } = loaded.config;
+    if (workerId === undefined) {
+      throw new CapeError('usage', '--worker-id: got nothing; a worker needs one, by --worker-id or CAPE_WORKER_ID');
+    }
+    const log = await openWorkerLog(loaded, workerId, databaseUrl);
+    try {
+      return await runWith(loaded, log);
+    } catch (error) {
+      // Also for whoever finds only the log file: the console's line is gone with its terminal.
+      log.error(messageOf(error));
+      throw error;
+    } finally {
+      await log.close();
+    }
+  },
+});
+
+async function openWorkerLog(loaded: LoadedConfig, workerId: string, url: string | undefined): Promise<WorkerLog> {
+  const { logDir: dir, logLevel: level, logFormat: format, logMaxSize: maxSize, logMaxDays: maxDays } = loaded.config;
+  const colors = process.stdout.isTTY === true && !loaded.environment.NO_COLOR;
+  const secrets = url === undefined ? [] : await secretsOf(url);
+  return openLog({ workerId, dir, level, format, maxSize, maxDays, console: process.stdout, colors, secrets });
+}
+
+/** A password of a few letters is masked in its URL only: it may be a word, as `cape` is, of many lines. */
+async function secretsOf(url: string): Promise<string[]> {
+  const { parseUrl } = await import('../db/url.js');
+  const { password } = parseUrl(url);
+  const encoded = encodeURIComponent(password);
+  return [url, `:${encoded}@`, `:${password}@`, ...(password.length < 8 ? [] : [password, encoded])];
+}
+
+async function runWith(loaded: LoadedConfig, log: WorkerLog): Promise<number> {
+  for (const warning of loaded.warnings) log.warn(warning);
+  const database = await openDatabase(loaded, (line) => log.info(line));
+  sayWhere(database, log);
+  try {
+    const { IssueWorker } = await import('../worker/issue-worker.js');
+    const { config, environment } = loaded;
+    const worker = IssueWorker.fromConfig(config, { databaseUrl: database.url, log, environment });
+    const signals = new Signals(() => worker.stop());
+    try {
+      return await Promise.race([worker.run().then(() => EXIT.ok), signals.third]);
+    } finally {
+      signals.close();
+    }
+  } finally {
+    await database.release();
+  }
+}
+
+function sayWhere({ dataDir, note }: OpenDatabase, log: WorkerLog): void {
+  if (dataDir === null) return;
+  log.info(`no DATABASE_URL: using the embedded Postgres, its data is in ${dataDir}`);
+  if (note !== null) log.info(note);
+}
+
+/** The terminal and npm both deliver a Ctrl-C: signals this close together are one. */
+const ONE_SIGNAL_MS = 500;
+const NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
+
+/** SIGINT and SIGTERM: each asks the worker to stop, more urgently; the third ends the program. */
+class Signals {
+  /** Resolves at the third signal, with the exit code that shells use for it (128 + its number). */
+  readonly third: Promise<number>;
+  readonly #onSignal: (signal: keyof typeof NUMBERS) => void;
+
+  constructor(stop: () => void) {
+    let count = 0;
+    let last = Number.NEGATIVE_INFINITY;
+    let resolveThird: (code: number) => void;
+    this.third = new Promise((resolve) => {
+      resolveThird = resolve;
+    });
+    this.#onSignal = (signal) => {
+      const now = performance.now();
+      if (now - last < ONE_SIGNAL_MS) return;
+      last = now;
+      count += 1;
+      stop();
+      if (count >= 3) resolveThird(128 + NUMBERS[signal]);
+    };
+    process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal);
+  }
+
+  close(): void {
+    process.off('SIGINT', this.#onSignal).off('SIGTERM', this.#onSignal);
+  }
+}

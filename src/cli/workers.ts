@@ -1,0 +1,45 @@
+/** `workers`: every worker that was ever seen, and how it is. */
+import type { WorkerRow } from '../client.js';
+import { EXIT } from '../core/errors.js';
+import { oneLine } from '../core/text.js';
+import { STALE_SECONDS } from '../queue/workers.js';
+import { command, JSON_OPTION } from './command.js';
+import { DATABASE_OPTIONS, withClient } from './database.js';
+import { durationText, print, printJson, printTable, timeText } from './output.js';
+
+export const workers = command<{ readonly json?: boolean }>({
+  options: { ...JSON_OPTION, ...DATABASE_OPTIONS },
+  examples: [
+    ['workers', 'who runs, is paused, has stopped or was not heard of any more'],
+    ['workers --json', 'the rows, for programs'],
+  ],
+  async run({ flags }) {
+    const rows = await withClient(flags, (client) => client.workers());
+    if (flags.json) printJson(rows.map((row) => ({ ...row, state: stateOf(row) })));
+    else if (rows.length === 0) print('no worker has been seen yet');
+    else await printTable(['WORKER', 'STATE', 'HOST', 'PID', 'RUNNING', 'SINCE', 'HEARD', 'VERSION'], rows.map(cells));
+    return EXIT.ok;
+  },
+});
+
+type WorkerState = 'running' | 'paused' | 'stopped' | 'stale';
+
+/** `stale`: not heard of for so long that its issues go to others. */
+function stateOf(row: WorkerRow): WorkerState {
+  if (row.stopped_at !== null) return 'stopped';
+  if (row.silent_ms > STALE_SECONDS * 1000) return 'stale';
+  return row.paused ? 'paused' : 'running';
+}
+
+function cells(row: WorkerRow): string[] {
+  return [
+    oneLine(row.id),
+    stateOf(row),
+    oneLine(row.host),
+    String(row.pid),
+    `${row.running}/${row.slots}`,
+    timeText(row.started_at),
+    `${durationText(Math.max(0, row.silent_ms))} ago`,
+    oneLine(row.version),
+  ];
+}
