@@ -41,7 +41,7 @@ export interface WorkerRow {
 }
 
 /** Seconds without a heartbeat after which a holder has lost its id: three of the longest interval between two. */
-const STALE_SECONDS = 45;
+export const STALE_SECONDS = 45;
 
 export type Registered =
   /** `previous` is the row that was replaced: whose leases and helpers are to be looked after. */
