@@ -4,9 +4,17 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { now } from './clock.js';
 import { KEEPER_FD, type KeeperConfig } from './protocol.js';
 import type { ProcessIdentity } from './spec.js';
 import { graceSteps, wardenScript } from './warden.js';
+
+/**
+ * So many wardens in a row that live no longer than that can't do their work (the script is missing, say). Then no
+ * command may run here: we end, and the worker sees to the rest.
+ */
+const SHORT_LIVES = 5;
+const SHORT_LIFE_MS = 1000;
 
 /** The file is written anew after so many lines, or a busy worker would fill a disk in weeks. */
 const LINES_KEPT = 10_000;
@@ -20,6 +28,7 @@ export class GroupNotes {
   #fd: number;
   #lines = 0;
   #warden: ChildProcess | null = null;
+  #shortLives = 0;
   #closed = false;
 
   /** @param onWarden called with the pid of every warden, the first one and those that had to replace it */
@@ -83,10 +92,14 @@ export class GroupNotes {
     });
     warden.stdin?.on('error', () => {}); // its exit tells
     warden.once('error', (error) => {
-      throw error; // no command may run without one: we end, and the worker sees to the rest
+      throw error; // as after too many short lives
     });
-    warden.once('exit', () => {
-      if (!this.#closed) this.#startWarden();
+    const began = now().mono;
+    warden.once('exit', (code, signal) => {
+      if (this.#closed) return;
+      this.#shortLives = now().mono - began < SHORT_LIFE_MS ? this.#shortLives + 1 : 0;
+      if (this.#shortLives === SHORT_LIVES) throw new Error(`the warden ends at once (${signal ?? code})`);
+      this.#startWarden();
     });
     this.#warden = warden;
     if (this.#groups.size > 0) warden.stdin?.write(this.#all());

@@ -98,7 +98,7 @@ class Keeper {
   }
 
   async #leaveWhenDone(): Promise<void> {
-    await this.#tools.sweeper.idle();
+    await this.#tools.sweeper.settle();
     if (this.#runs.size > 0) return;
     this.#tools.notes.close();
     rmSync(this.#config.dir, { recursive: true, force: true });

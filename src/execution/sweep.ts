@@ -25,9 +25,9 @@ interface Waiting {
 export class Sweeper {
   #waiting: Waiting[] = [];
   #late = new Set<string>();
-  #lateTimer: NodeJS.Timeout | null = null;
+  #lateTimer: NodeJS.Timeout | undefined;
   #busy = 0;
-  #onIdle: Array<() => void> = [];
+  #onSettled: Array<() => void> = [];
 
   /** Kills every process with the token until two passes in a row find none; false where some would not die. */
   async now(token: string): Promise<boolean> {
@@ -39,31 +39,29 @@ export class Sweeper {
       while (clean < 2 && passes++ < MOST_PASSES) clean = (await this.#pass(token)) === 0 ? clean + 1 : 0;
       return clean >= 2;
     } finally {
-      this.#busy--;
-      this.#settle();
+      if (--this.#busy === 0) for (const done of this.#onSettled.splice(0)) done();
     }
   }
 
   /** The same, some time soon: for runs that will not run again, so that nothing waits for it. */
   later(token: string): void {
     this.#late.add(token);
-    this.#lateTimer ??= setTimeout(() => {
-      this.#lateTimer = null;
-      const tokens = [...this.#late];
-      this.#late.clear();
-      for (const each of tokens) void this.now(each);
-    }, LATE_MS);
+    this.#lateTimer ??= setTimeout(() => this.#sweepLate(), LATE_MS);
   }
 
-  /** Resolves when no sweep is owed. */
-  idle(): Promise<void> {
-    if (this.#busy === 0 && !this.#lateTimer) return Promise.resolve();
-    return new Promise((done) => this.#onIdle.push(done));
+  /** Does what is owed now, and resolves when nothing is. */
+  settle(): Promise<void> {
+    this.#sweepLate();
+    if (this.#busy === 0) return Promise.resolve();
+    return new Promise((done) => this.#onSettled.push(done));
   }
 
-  #settle(): void {
-    if (this.#busy > 0 || this.#lateTimer) return;
-    for (const done of this.#onIdle.splice(0)) done();
+  #sweepLate(): void {
+    clearTimeout(this.#lateTimer);
+    this.#lateTimer = undefined;
+    const tokens = [...this.#late];
+    this.#late.clear();
+    for (const token of tokens) void this.now(token);
   }
 
   #pass(token: string): Promise<number> {

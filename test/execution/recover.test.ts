@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { identify, isAlive, signal } from '../../src/execution/processes.js';
+import { endLeftovers } from '../../src/execution/recover.js';
+import type { HelperRecord, ProcessIdentity } from '../../src/execution/spec.js';
+import { allGone, fixture, GRACE_MS, processesIn, specOf, tempDir } from './harness.js';
+
+let dir: string;
+beforeEach(() => {
+  dir = tempDir();
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** A worker process with a tree of five processes. */
+async function startWorker() {
+  const pids = join(dir, 'pids');
+  const spec = specOf(dir, 'tree', fixture('exec-tree.sh'), [pids]);
+  const job = JSON.stringify({ stateDir: dir, graceMs: GRACE_MS, spec, untilMs: 60_000 });
+  const child = spawn(process.execPath, [fixture('exec-worker.mjs'), job], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const worker = identify(child.pid!)!;
+  const [line] = await once(createInterface(child.stdout), 'line');
+  const { helpers } = JSON.parse(line as string) as { helpers: HelperRecord };
+  return { worker, helpers, tree: await processesIn(pids, 5) };
+}
+
+/** All three at once: nobody is left who would end the tree. */
+function killAll(worker: ProcessIdentity, { keeper, warden }: HelperRecord): void {
+  for (const { pid } of [warden!, keeper, worker]) signal(pid, 'SIGSTOP');
+  for (const { pid } of [warden!, keeper, worker]) signal(pid, 'SIGKILL');
+}
+
+describe('a successor on the same machine', () => {
+  it('has no proof while the worker lives', async () => {
+    const { worker, helpers, tree } = await startWorker();
+    expect(await endLeftovers(helpers, worker)).toBe(false);
+    expect(tree.filter(isAlive)).toHaveLength(5);
+    signal(worker.pid, 'SIGKILL');
+    expect(await endLeftovers(helpers, worker)).toBe(true);
+    expect(tree.filter(isAlive)).toEqual([]);
+  });
+
+  it('ends by itself what worker, keeper and warden left when all three were killed', async () => {
+    const { worker, helpers, tree } = await startWorker();
+    killAll(worker, helpers);
+    await allGone([worker, helpers.keeper, helpers.warden!], 2000);
+    expect(tree.some(isAlive)).toBe(true);
+    expect(await endLeftovers(helpers, worker)).toBe(true);
+    expect(tree.filter(isAlive)).toEqual([]);
+    expect(existsSync(dirname(helpers.groupsFile))).toBe(false);
+  });
+
+  it('finds helpers that nobody told it of in the folder of the worker', async () => {
+    const { worker, helpers, tree } = await startWorker();
+    killAll(worker, helpers);
+    await allGone([worker, helpers.keeper, helpers.warden!], 2000);
+    expect(await endLeftovers(null, worker, { stateDir: dir })).toBe(true);
+    expect(tree.filter(isAlive)).toEqual([]);
+  });
+
+  it('waits for helpers that are still at it, but not for ever', async () => {
+    const { worker, helpers, tree } = await startWorker();
+    signal(helpers.keeper.pid, 'SIGSTOP');
+    signal(worker.pid, 'SIGKILL');
+    await allGone([worker], 2000);
+    expect(await endLeftovers(helpers, worker, { waitMs: 100 })).toBe(false);
+    expect(tree.filter(isAlive)).toHaveLength(5);
+    signal(helpers.keeper.pid, 'SIGCONT');
+    expect(await endLeftovers(helpers, worker)).toBe(true);
+    expect(tree.filter(isAlive)).toEqual([]);
+  });
+
+  it('does not touch a group whose number belongs to a later process', async () => {
+    const stranger = spawn('/bin/sleep', ['300'], { detached: true, stdio: 'ignore' });
+    const dead = { pid: stranger.pid!, start: '1' };
+    const folder = join(dir, 'token');
+    mkdirSync(folder);
+    const groupsFile = join(folder, 'groups');
+    writeFileSync(groupsFile, `+ ${stranger.pid} 1\n`);
+    const record = { token: 'no-such-token', groupsFile, keeper: dead, warden: dead, graceMs: 200 };
+    expect(await endLeftovers(record, dead)).toBe(true);
+    expect(identify(stranger.pid!)).not.toBeNull();
+    stranger.kill('SIGKILL');
+  });
+
+  it('has no proof about a group whose leader is dead and whose members show no token', async () => {
+    const shell = spawn('/bin/sh', ['-c', 'sleep 300 & echo $!; exec sleep 0.1'], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const start = identify(shell.pid!)!.start;
+    const [line] = await once(createInterface(shell.stdout), 'line');
+    await once(shell, 'exit');
+    const folder = join(dir, 'token');
+    mkdirSync(folder);
+    const groupsFile = join(folder, 'groups');
+    writeFileSync(groupsFile, `+ 1 x\n- 1\n+ ${shell.pid} ${start}\n`);
+    const dead = { pid: process.pid, start: '1' };
+    const record = { token: 'no-such-token', groupsFile, keeper: dead, warden: null, graceMs: 200 };
+    expect(await endLeftovers(record, dead)).toBe(false);
+    expect(identify(Number(line))).not.toBeNull();
+    signal(Number(line), 'SIGKILL');
+  });
+});
