@@ -28,7 +28,7 @@
 -- UTC while the server lives elsewhere: `ALTER ROLE <the migrating role> SET timezone = 'UTC'` before this runs.
 
 -- A forgotten transaction on the table must fail the migration with a clear error, not queue every other client behind it.
-set local lock_timeout = '10s';
+set local lock_timeout = '5s';
 
 create table if not exists cape_issues (
   id serial primary key,
@@ -41,162 +41,191 @@ create table if not exists cape_issues (
   completed_at timestamptz
 );
 
+-- Helpers of this file, dropped at its end.
+
+-- What can't be mended: without these it is another program's table.
+create function cape_adopt_check() returns void language plpgsql set search_path from current as $$
+declare
+  needed name;
+begin
+  foreach needed in array array['id', 'description', 'status']::name[] loop
+    if not exists (
+      select from pg_attribute where attrelid = 'cape_issues'::regclass and attname = needed and not attisdropped
+    ) then
+      raise exception 'cape_issues can''t be adopted: it has no column %', needed;
+    end if;
+  end loop;
+  if not exists (
+    select from pg_attribute where attrelid = 'cape_issues'::regclass and attname = 'id' and atttypid = 'int'::regtype
+  ) then
+    raise exception 'cape_issues can''t be adopted: its column id must be an integer';
+  end if;
+end $$;
+
+-- A primary key and growing ids, where an older table lacks them.
+create function cape_adopt_id() returns void language plpgsql set search_path from current as $$
+begin
+  if not exists (select from pg_index where indrelid = 'cape_issues'::regclass and indisprimary) then
+    alter table cape_issues add primary key (id);
+  end if;
+  if exists (
+    select from pg_attribute
+     where attrelid = 'cape_issues'::regclass and attname = 'id' and not atthasdef and attidentity = ''
+  ) then
+    create sequence cape_issues_id_seq as int owned by cape_issues.id;
+    perform setval('cape_issues_id_seq', coalesce(max(id), 0) + 1, false) from cape_issues;
+    alter table cape_issues alter column id set default nextval('cape_issues_id_seq');
+  end if;
+end $$;
+
+-- The columns whose types have to change. One as wide as ours or wider stays as it is.
+create function cape_adopt_columns() returns table (number int, name name, has text, wanted text, is_enum boolean)
+language plpgsql set search_path from current as $$
+begin
+  for number, name, has, wanted, is_enum in
+    select a.attnum::int, a.attname, format_type(a.atttypid, a.atttypmod), w.type, t.typtype = 'e'
+      from (values ('description', 'text', 2147483647), ('status', 'varchar(20)', 20),
+                   ('assigned_worker_id', 'varchar(100)', 100), ('created_at', 'timestamptz', 0),
+                   ('updated_at', 'timestamptz', 0), ('started_at', 'timestamptz', 0),
+                   ('completed_at', 'timestamptz', 0)) as w(name, type, length)
+      join pg_attribute a on a.attrelid = 'cape_issues'::regclass and a.attname = w.name
+      join pg_type t on t.oid = a.atttypid
+     where case w.length when 0 then t.typname <> 'timestamptz'
+             else not (t.typname = 'text' or t.typname = 'varchar' and (a.atttypmod = -1 or a.atttypmod - 4 >= w.length)) end
+  loop
+    if wanted = 'timestamptz' and has not like 'timestamp%'
+      or wanted <> 'timestamptz' and not (is_enum or has like 'character%' or has = 'uuid') then
+      raise exception 'cape_issues can''t be adopted: its column % is %, which can''t become %', name, has, wanted;
+    end if;
+    return next;
+  end loop;
+end $$;
+
+-- All commands that make a view again: itself, indexes, owner, comment, grants.
+create function cape_adopt_view(view regclass, what text) returns text
+language sql set search_path from current as $$
+  select string_agg(command, '; ' order by place) from (
+    select 1 as place, format('create %s %s %s as %s', what, view, 'with (' || array_to_string(reloptions, ', ') || ')',
+                              rtrim(pg_get_viewdef(view), ';')) as command from pg_class where oid = view
+    union all select 2, pg_get_indexdef(indexrelid) from pg_index where indrelid = view
+    union all select 3, format('alter %s %s owner to %I', what, view, pg_get_userbyid(relowner))
+                from pg_class where oid = view and relowner <> current_user::regrole
+    union all select 4, format('comment on %s %s is %L', what, view, obj_description(view, 'pg_class'))
+               where obj_description(view, 'pg_class') is not null
+    union all select 5, format('grant %s on %s to %s%s', privilege_type, view,
+                               case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end,
+                               case when is_grantable then ' with grant option' else '' end)
+                from pg_class, aclexplode(relacl) where oid = view and grantee <> relowner
+  ) as commands
+$$;
+
+-- Drops the views on the changed columns and the views on these, outermost first. Returns what makes them again, in order.
+create function cape_adopt_views(changed int[]) returns text[] language plpgsql set search_path from current as $$
+declare
+  putting_back text[] := '{}';
+  view record;
+begin
+  for view in
+    with recursive uses(user_oid, used_oid, used_column) as (
+      select r.ev_class, d.refobjid, d.refobjsubid from pg_depend d join pg_rewrite r on r.oid = d.objid
+       where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid <> r.ev_class
+    ), dependent(oid, depth) as (
+      select user_oid, 1 from uses where used_oid = 'cape_issues'::regclass and used_column = any(changed)
+      union
+      select user_oid, depth + 1 from dependent join uses on used_oid = oid
+    )
+    select c.oid::regclass as name, case c.relkind when 'm' then 'materialized view' else 'view' end as what,
+           exists (select from pg_trigger where tgrelid = c.oid)
+             or exists (select from pg_rewrite where ev_class = c.oid and rulename <> '_RETURN')
+             or exists (select from pg_attribute where attrelid = c.oid and attacl is not null) as has_more
+      from dependent join pg_class c using (oid) group by c.oid order by max(depth) desc, c.oid desc
+  loop
+    if view.has_more then
+      raise exception 'cape_issues can''t be adopted while the view %, with triggers, rules or column grants of its own, '
+        'depends on it: drop the view, migrate, create it again', view.name;
+    end if;
+    putting_back := cape_adopt_view(view.name, view.what) || putting_back;
+    execute format('drop %s %s', view.what, view.name);
+  end loop;
+  return putting_back;
+end $$;
+
+-- The same for triggers on the changed columns, and for indexes with an enum's value in their predicate. An index on a
+-- plain column is rebuilt by Postgres itself.
+create function cape_adopt_dependents(changed int[], with_indexes boolean) returns text[]
+language plpgsql set search_path from current as $$
+declare
+  putting_back text[] := '{}';
+  one record;
+begin
+  for one in
+    select distinct format('trigger %I on cape_issues', t.tgname) as name, pg_get_triggerdef(t.oid) as definition
+      from pg_trigger t join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = t.oid
+     where t.tgrelid = 'cape_issues'::regclass and not t.tgisinternal
+       and d.refobjid = 'cape_issues'::regclass and d.refobjsubid = any(changed)
+    union all
+    select format('index %s', i.indexrelid::regclass), pg_get_indexdef(i.indexrelid)
+      from pg_index i
+     where i.indrelid = 'cape_issues'::regclass and with_indexes and (i.indpred is not null or i.indexprs is not null)
+       and not exists (select from pg_constraint where conindid = i.indexrelid)
+  loop
+    putting_back := putting_back || one.definition;
+    execute 'drop ' || one.name;
+  end loop;
+  return putting_back;
+end $$;
+
+-- Changes the types in one ALTER TABLE, with everything in its way put aside and back in this same transaction.
+create function cape_adopt_types() returns void language plpgsql set search_path from current as $$
+declare
+  alterations text;
+  changed int[];
+  enums text[];
+  putting_back text[];
+  command text;
+  enum text;
+begin
+  -- No USING for times: with a server in UTC the plain cast spares the rewrite of the table.
+  select string_agg(format('alter column %1$I drop default, alter column %1$I type %2$s%3$s', name, wanted,
+                           case when wanted <> 'timestamptz' then format(' using %I::text', name) end), ', '),
+         array_agg(number), coalesce(array_agg(has) filter (where is_enum), '{}')
+    into alterations, changed, enums from cape_adopt_columns();
+  if alterations is null then return; end if;
+  putting_back := cape_adopt_views(changed) || cape_adopt_dependents(changed, enums <> '{}');
+  execute 'alter table cape_issues ' || alterations;
+  foreach command in array putting_back loop
+    -- Definitions spell an enum's values as 'pending'::its_type, which no longer compares with the column.
+    foreach enum in array enums loop
+      command := replace(command, '::' || enum, '::text');
+    end loop;
+    execute command;
+  end loop;
+exception when feature_not_supported or undefined_function or invalid_object_definition then
+  -- A policy, a generated column or something else that Postgres names.
+  raise exception 'cape_issues can''t be adopted: %', sqlerrm
+    using hint = 'Drop what depends on its columns, migrate, and create it again.';
+end $$;
+
+select cape_adopt_check();
+select cape_adopt_id();
+
 -- Columns that an older table lacks. Without defaults: its rows get their values further down, not the time of this run.
 alter table cape_issues
-  add column if not exists status varchar(20),
   add column if not exists assigned_worker_id varchar(100),
   add column if not exists created_at timestamptz,
   add column if not exists updated_at timestamptz,
   add column if not exists started_at timestamptz,
   add column if not exists completed_at timestamptz;
 
--- Changes column types to ours where they are narrower. A column that a view, a trigger or an index expression depends on
--- refuses that, so these are put aside and put back as they were, in the same transaction.
-do $adopt$
-declare
-  issues constant regclass := 'cape_issues'::regclass;
-  alterations text := '';
-  changed int[] := '{}';
-  enums text[] := '{}';
-  putting_back text[] := '{}';
-  definition text;
-  enum_name text;
-  one record;
-  view record;
-begin
-  -- 1. The id: leases and history refer to it as an integer.
-  if not exists (select from pg_attribute where attrelid = issues and attname = 'id' and atttypid = 'int'::regtype) then
-    raise exception 'cape_issues can''t be adopted: its column id must be an integer';
-  end if;
-  if not exists (
-    select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
-     where i.indrelid = issues and i.indisunique and i.indnkeyatts = 1 and i.indpred is null and a.attname = 'id'
-  ) then
-    alter table cape_issues add primary key (id);
-  end if;
-  if exists (
-    select from pg_attribute where attrelid = issues and attname = 'id' and not atthasdef and attidentity = ''
-  ) then
-    create sequence cape_issues_id_seq as int owned by cape_issues.id;
-    perform setval('cape_issues_id_seq', coalesce(max(id), 0) + 1, false) from cape_issues;
-    alter table cape_issues alter column id set default nextval('cape_issues_id_seq');
-  end if;
+select cape_adopt_types();
 
-  -- 2. Which columns have to change. A type as wide as ours or wider stays as it is.
-  for one in
-    select a.attnum, a.attname, a.atttypid, t.typtype, t.typcategory, w.kind, w.type,
-           format_type(a.atttypid, a.atttypmod) as has,
-           case w.kind
-             when 'time' then t.typname = 'timestamptz'
-             else t.typname = 'text' or t.typname = 'varchar' and (a.atttypmod = -1 or a.atttypmod - 4 >= w.length)
-           end as fits
-      from (values ('description', 'text', 'text', 2147483647),
-                   ('status', 'text', 'varchar(20)', 20),
-                   ('assigned_worker_id', 'text', 'varchar(100)', 100),
-                   ('created_at', 'time', 'timestamptz', 0),
-                   ('updated_at', 'time', 'timestamptz', 0),
-                   ('started_at', 'time', 'timestamptz', 0),
-                   ('completed_at', 'time', 'timestamptz', 0)) as w(name, kind, type, length)
-      join pg_attribute a on a.attrelid = issues and a.attname = w.name
-      join pg_type t on t.oid = a.atttypid
-  loop
-    if one.fits then continue; end if;
-    if not (case one.kind
-              when 'time' then one.has like 'timestamp%'
-              else one.typcategory = 'S' or one.typtype = 'e' or one.atttypid = 'uuid'::regtype
-            end) then
-      raise exception 'cape_issues can''t be adopted: its column % is %, which can''t become %',
-        one.attname, one.has, one.type;
-    end if;
-    changed := changed || one.attnum::int;
-    if one.typtype = 'e' then enums := enums || one.has; end if;
-    -- No USING for times: with a server in UTC the plain cast spares the rewrite of the table.
-    alterations := alterations || format(', alter column %1$I drop default, alter column %1$I type %2$s', one.attname, one.type)
-      || case one.kind when 'text' then format(' using %I::text', one.attname) else '' end;
-  end loop;
-  if alterations = '' then return; end if;
-
-  -- 3. Views on those columns, and views on these views: the outermost goes first and comes back last.
-  for view in
-    with recursive dependent(oid, depth) as (
-      select r.ev_class, 1
-        from pg_depend d join pg_rewrite r on r.oid = d.objid
-       where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass
-         and d.refobjid = issues and d.refobjsubid = any(changed)
-      union
-      select r.ev_class, dependent.depth + 1
-        from dependent
-        join pg_depend d on d.refobjid = dependent.oid and d.refclassid = 'pg_class'::regclass
-         and d.classid = 'pg_rewrite'::regclass
-        join pg_rewrite r on r.oid = d.objid and r.ev_class <> dependent.oid
-    )
-    select c.oid::regclass as name, c.oid, c.relkind, c.reloptions, c.relacl, c.relowner,
-           case c.relkind when 'm' then 'materialized view' else 'view' end as what, max(depth) as depth
-      from dependent join pg_class c on c.oid = dependent.oid
-     group by c.oid, c.relkind, c.reloptions, c.relacl, c.relowner
-     order by depth desc, c.oid desc
-  loop
-    if exists (select from pg_trigger where tgrelid = view.oid)
-      or exists (select from pg_rewrite where ev_class = view.oid and rulename <> '_RETURN')
-      or exists (select from pg_attribute where attrelid = view.oid and attacl is not null) then
-      raise exception 'cape_issues can''t be adopted while the view % with triggers, rules or column grants depends on it: '
-        'drop the view, migrate, create it again', view.name;
-    end if;
-    definition := format('create %s %s %s as %s', view.what, view.name,
-      coalesce('with (' || array_to_string(view.reloptions, ', ') || ')', ''), pg_get_viewdef(view.oid));
-    -- Grants and the rest in one string, each name written out: they are gone once the view is dropped.
-    select string_agg(command, ';' order by place) into definition from (
-      select 1 as place, rtrim(definition, ';') as command
-      union all select 2, pg_get_indexdef(indexrelid) from pg_index where indrelid = view.oid
-      union all select 3, format('alter %s %s owner to %I', view.what, view.name, pg_get_userbyid(view.relowner))
-                 where view.relowner <> current_user::regrole
-      union all select 4, format('comment on %s %s is %L', view.what, view.name, obj_description(view.oid, 'pg_class'))
-                 where obj_description(view.oid, 'pg_class') is not null
-      union all select 5, format('grant %s on %s to %s%s', privilege_type, view.name,
-                          case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end,
-                          case when is_grantable then ' with grant option' else '' end)
-                  from aclexplode(view.relacl) where grantee <> view.relowner
-    ) as commands;
-    putting_back := definition || putting_back;
-    execute format('drop %s %s', view.what, view.name);
-  end loop;
-
-  -- 4. Triggers and indexes. An index on a plain column is rebuilt by Postgres itself; one with an enum's value in its
-  --    predicate is not.
-  for one in
-    select distinct t.oid, t.tgname as name, pg_get_triggerdef(t.oid) as command
-      from pg_trigger t join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = t.oid
-     where t.tgrelid = issues and not t.tgisinternal and d.refobjid = issues and d.refobjsubid = any(changed)
-  loop
-    putting_back := putting_back || one.command;
-    execute format('drop trigger %I on cape_issues', one.name);
-  end loop;
-  for one in
-    select i.indexrelid::regclass as name, pg_get_indexdef(i.indexrelid) as command
-      from pg_index i
-     where i.indrelid = issues and (i.indpred is not null or i.indexprs is not null) and enums <> '{}'
-       and not exists (select from pg_constraint where conindid = i.indexrelid)
-  loop
-    putting_back := putting_back || one.command;
-    execute format('drop index %s', one.name);
-  end loop;
-
-  -- 5. The change itself. What still stands in the way (a policy, a generated column) is named by Postgres.
-  begin
-    execute 'alter table cape_issues ' || substr(alterations, 3);
-    foreach definition in array putting_back loop
-      -- Definitions spell an enum's values as 'pending'::its_type, which no longer compares with the column.
-      foreach enum_name in array enums loop
-        definition := replace(definition, '::' || enum_name, '::text');
-      end loop;
-      execute definition;
-    end loop;
-  exception when others then
-    raise exception 'cape_issues can''t be adopted: %', sqlerrm
-      using hint = 'Drop what depends on its columns, migrate, and create it again.';
-  end;
-end
-$adopt$;
+drop function cape_adopt_check();
+drop function cape_adopt_id();
+drop function cape_adopt_types();
+drop function cape_adopt_columns();
+drop function cape_adopt_views(int[]);
+drop function cape_adopt_view(regclass, text);
+drop function cape_adopt_dependents(int[], boolean);
 
 -- An older program's CHECK knows three statuses. Whatever its name, it goes, and one with all five comes. NOT VALID: rows
 -- with a status of somebody's own stay as they are (nobody claims them) and must not stop the migration.

@@ -9,7 +9,7 @@
 -- A renewal touches cape_leases only, so somebody's lock on an issue can't make a worker miss it; the key of cape_leases
 -- forbids two live attempts of one issue. No foreign keys: they cost 2.5 us a row and would tie history to the issue.
 
-set local lock_timeout = '10s';
+set local lock_timeout = '5s';
 
 alter table cape_issues
   add column if not exists priority smallint not null default 0,

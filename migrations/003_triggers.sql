@@ -6,7 +6,7 @@
 -- Functions are SECURITY DEFINER where they touch other tables, since a client may have rights on cape_issues alone, and
 -- fixed to the schema that this migration ran for.
 
-set local lock_timeout = '10s';
+set local lock_timeout = '5s';
 
 -- A NOTIFY takes a lock on the whole server until commit: 16 inserting clients make 21 k rows/s without, 18 k with this
 -- gate while nobody waits, 5.6 k notifying each time. Outside read committed our snapshot may be older than a worker's
