@@ -5,7 +5,8 @@
  */
 import { CapeError } from '../core/errors.js';
 import { ConnectionError } from './failure.js';
-import { type Param, Rotation, Session, type SessionOptions } from './session.js';
+import { Servers } from './servers.js';
+import type { Param, Session, SessionOptions } from './session.js';
 import { parseUrl, type Target } from './url.js';
 
 export type { Param } from './session.js';
@@ -50,16 +51,15 @@ const CLOSE_MS = 2_000;
  * @throws CapeError('config') for a malformed URL or schema name
  */
 export function connect(options: ConnectOptions): Database {
-  return new PooledDatabase(options.schema, sessionOptions(options), options.connections ?? 1);
+  return new PooledDatabase(options.schema, new Servers(sessionOptions(options)), options.connections ?? 1);
 }
 
-/** What `connect` and `listen` tell a session. */
+/** What every session of a database is told. */
 export function sessionOptions(options: ConnectOptions): SessionOptions {
   const target = parseUrl(options.url);
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
   return {
     target,
-    rotation: new Rotation(target.servers),
     deadlineMs,
     parameters: target.pooled ? pooledParameters(options) : parameters(options, target, deadlineMs),
   };
@@ -103,16 +103,17 @@ interface Place {
 
 class PooledDatabase implements Database {
   readonly schema: string;
-  readonly #options: SessionOptions;
+  readonly #servers: Servers;
   readonly #places: Place[];
   readonly #free: Place[];
   readonly #waiting: ((place: Place) => void)[] = [];
   readonly #running = new Set<Promise<unknown>>();
+  readonly #closing = new AbortController();
   #closed = false;
 
-  constructor(schema: string, options: SessionOptions, connections: number) {
+  constructor(schema: string, servers: Servers, connections: number) {
     this.schema = schema;
-    this.#options = options;
+    this.#servers = servers;
     this.#places = Array.from({ length: connections }, () => ({ session: null }));
     this.#free = [...this.#places];
   }
@@ -130,11 +131,12 @@ class PooledDatabase implements Database {
     const patience = new AbortController();
     await Promise.race([Promise.allSettled(this.#running), delay(CLOSE_MS, patience.signal)]);
     patience.abort();
+    this.#closing.abort(refusal());
     await Promise.all(this.#places.map((place) => place.session?.close()));
   }
 
   async #use<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    if (this.#closed) throw new ConnectionError('CLOSED', 'the database connection was closed');
+    if (this.#closed) throw refusal();
     const running = this.#onFreePlace(work);
     this.#running.add(running);
     try {
@@ -147,7 +149,7 @@ class PooledDatabase implements Database {
   async #onFreePlace<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const place = this.#free.pop() ?? (await new Promise<Place>((resolve) => this.#waiting.push(resolve)));
     try {
-      if (!place.session?.alive) place.session = new Session(this.#options);
+      if (!place.session?.alive) place.session = await this.#servers.open(this.#closing.signal);
       return await work(place.session);
     } finally {
       const next = this.#waiting.shift();
@@ -155,6 +157,10 @@ class PooledDatabase implements Database {
       else this.#free.push(place);
     }
   }
+}
+
+function refusal(): ConnectionError {
+  return new ConnectionError('CLOSED', 'the database connection was closed');
 }
 
 /** Begin, work, commit. Also for a session that is not part of a pool. */

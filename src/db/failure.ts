@@ -38,7 +38,7 @@ export interface Failure {
 /** A failure of our own making, with a code that `failureOf` knows. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
-  readonly code: 'DEADLINE' | 'LOST' | 'CLOSED' | 'NO_SERVER' | 'TLS' | 'ROLLED_BACK';
+  readonly code: 'CONNECT_TIMEOUT' | 'DEADLINE' | 'LOST' | 'CLOSED' | 'LOGIN' | 'STANDBY' | 'TLS' | 'ROLLED_BACK';
 
   constructor(code: ConnectionError['code'], message: string, options?: { cause?: unknown }) {
     super(message, options);
@@ -111,12 +111,11 @@ const KIND_OF_CODE = new Map<string, FailureKind>([
   // The socket file: not there yet; not ours to open.
   ['ENOENT', 'unreachable'],
   ['EACCES', 'refused'],
-  ...'CONNECT_TIMEOUT CONNECTION_CLOSED CONNECTION_DESTROYED CONNECTION_ENDED DEADLINE LOST CLOSED NO_SERVER'
-    .split(' ')
-    .map((code) => [code, 'unreachable'] as const),
+  ...'CONNECT_TIMEOUT DEADLINE LOST CLOSED LOGIN'.split(' ').map((code) => [code, 'unreachable'] as const),
+  ['STANDBY', 'readonly'],
   ['TLS', 'refused'],
   ['SASL_SIGNATURE_MISMATCH', 'refused'],
   ['ROLLED_BACK', 'other'],
 ]);
 
-const NOTHING_SENT = new Set(['CONNECT_TIMEOUT', 'CLOSED', 'NO_SERVER']);
+const NOTHING_SENT = new Set(['CONNECT_TIMEOUT', 'CLOSED', 'LOGIN']);

@@ -7,7 +7,8 @@
 import { randomUUID } from 'node:crypto';
 import { type ConnectOptions, quoteName, sessionOptions } from './connect.js';
 import { ConnectionError } from './failure.js';
-import { Session, type SessionOptions } from './session.js';
+import { Servers } from './servers.js';
+import type { Session } from './session.js';
 
 export interface Listener {
   /** True while the last proof was heard. False behind a pooler, or without a connection: poll. */
@@ -53,7 +54,7 @@ export function listen(
 }
 
 class SteadyListener implements Listener {
-  readonly #options: SessionOptions;
+  readonly #servers: Servers;
   readonly #channel: string;
   readonly #on: ListenHandlers;
   readonly #times: Required<Pick<ListenTimes, 'proofMs' | 'everyMs'>>;
@@ -67,7 +68,7 @@ class SteadyListener implements Listener {
   #heard: ((token: string) => void) | null = null;
   #hears = false;
   #failures = 0;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(
     options: Pick<ConnectOptions, 'url' | 'applicationName'>,
@@ -75,7 +76,7 @@ class SteadyListener implements Listener {
     on: ListenHandlers,
     { proofMs = PROOF_MS, everyMs = PROOF_EVERY_MS, deadlineMs = DEADLINE_MS }: ListenTimes,
   ) {
-    this.#options = sessionOptions({ ...options, schema: 'public', deadlineMs });
+    this.#servers = new Servers(sessionOptions({ ...options, schema: 'public', deadlineMs }));
     this.#channel = channel;
     this.#on = on;
     this.#times = { proofMs, everyMs };
@@ -87,16 +88,17 @@ class SteadyListener implements Listener {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort(new ConnectionError('CLOSED', 'the listener was closed'));
     this.#hears = false;
     clearTimeout(this.#timer);
     await Promise.all([...this.#open].map((session) => session.close()));
   }
 
   async #subscribe(): Promise<void> {
-    const session = this.#connect((channel, payload) => this.#notified(channel, payload));
-    this.#session = session;
+    let session: Session | null = null;
     try {
+      session = await this.#connect();
+      this.#attach(session);
       await session.query(`listen ${quoteName(this.#channel)}`);
       await session.query(`listen ${quoteName(this.#proofChannel)}`);
       await this.#proveFromOutside(session);
@@ -104,24 +106,29 @@ class SteadyListener implements Listener {
       // Whoever listens polls too and reports the outage; here it shows as `hears`. A refused login is no different.
       this.#lost(session);
     }
-    if (!this.#isCurrent(session)) return;
+    if (!session || !this.#isCurrent(session)) return;
     this.#failures = 0;
     this.#on.listening();
   }
 
-  #connect(onNotify?: SessionOptions['onNotify']): Session {
-    const session: Session = new Session({ ...this.#options, onNotify, onEnd: () => this.#lost(session) });
+  async #connect(): Promise<Session> {
+    const session = await this.#servers.open(this.#closing.signal);
+    this.#closing.signal.throwIfAborted();
     this.#open.add(session);
     return session;
   }
 
-  #isCurrent(session: Session): boolean {
-    return this.#session === session && !this.#closed;
+  #attach(session: Session): void {
+    this.#session = session;
+    session.onNotify = (channel, payload) => {
+      if (channel === this.#channel) this.#on.notify(payload);
+      else this.#heard?.(payload);
+    };
+    session.onEnd = () => this.#lost(session);
   }
 
-  #notified(channel: string, payload: string): void {
-    if (channel === this.#channel) this.#on.notify(payload);
-    else this.#heard?.(payload);
+  #isCurrent(session: Session | null): boolean {
+    return this.#session === session && !this.#closing.signal.aborted;
   }
 
   /**
@@ -130,7 +137,7 @@ class SteadyListener implements Listener {
    * hears it, while nobody else's ever arrives.
    */
   async #proveFromOutside(session: Session): Promise<void> {
-    const speaker = this.#connect();
+    const speaker = await this.#connect();
     try {
       await this.#prove(session, speaker);
     } finally {
@@ -167,19 +174,19 @@ class SteadyListener implements Listener {
     if (heardBefore && !this.#hears) this.#lost(session);
   }
 
-  /** Starts again later, once per session. */
-  #lost(session: Session): void {
+  /** Starts again later, once per session; null = there was none to be had. */
+  #lost(session: Session | null): void {
     if (!this.#isCurrent(session)) return;
     this.#session = null;
     this.#hears = false;
-    this.#open.delete(session);
-    session.destroy(new ConnectionError('LOST', `nothing is heard on "${this.#channel}"`));
+    if (session) this.#open.delete(session);
+    session?.destroy(new ConnectionError('LOST', `nothing is heard on "${this.#channel}"`));
     const ms = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
     this.#schedule(ms, () => this.#subscribe());
   }
 
   #schedule(ms: number, what: () => Promise<void>): void {
     clearTimeout(this.#timer);
-    if (!this.#closed) this.#timer = setTimeout(() => void what(), ms);
+    if (!this.#closing.signal.aborted) this.#timer = setTimeout(() => void what(), ms);
   }
 }

@@ -7,7 +7,8 @@ import { CapeError } from '../core/errors.js';
 import { inTransaction, type Queryable, quoteName, serverVersion, sessionOptions } from './connect.js';
 import { databaseError, failureOf } from './failure.js';
 import { compareVersions, MIGRATIONS_DIR, type Migration, programVersion, readMigrations } from './migration-files.js';
-import { Session } from './session.js';
+import { Servers } from './servers.js';
+import type { Session } from './session.js';
 
 export type { Migration } from './migration-files.js';
 
@@ -20,6 +21,13 @@ export interface MigrateOptions {
   readonly log?: (line: string) => void;
   /** Milliseconds to wait while another program migrates, default 60,000. */
   readonly waitMs?: number;
+}
+
+export interface MigrateResult {
+  /** Names of those applied now. */
+  readonly applied: string[];
+  /** The database's version afterwards. */
+  readonly version: number;
 }
 
 export interface AppliedMigration {
@@ -54,37 +62,44 @@ const POLL_MS = 100;
 /**
  * Applies what is missing, each file once and in a transaction of its own, and creates the schema where there is none.
  * Needs no rights beyond reading where nothing is missing.
- * @returns the names applied now, and the database's version afterwards
  * @throws CapeError('database') that names the migration and what stands in its way; ('config') for a bad URL or folder
  */
-export async function migrate(options: MigrateOptions): Promise<{ applied: string[]; version: number }> {
-  const { url, schema, dir = MIGRATIONS_DIR, log = () => {}, waitMs = WAIT_MS } = options;
+export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
+  const { url, schema, dir = MIGRATIONS_DIR } = options;
   const migrations = readMigrations(dir);
   const connection = { url, schema, applicationName: 'cape-worker migrate', deadlineMs: DEADLINE_MS };
-  const how = sessionOptions(connection);
-  const session = new Session(how);
+  const servers = new Servers(sessionOptions(connection));
+  let session: Session | undefined;
   try {
+    session = await servers.open();
     await serverVersion(session);
-    let status = check(await statusOf(session, migrations), dir);
-    if (status.pending.length > 0) {
-      if (how.target.pooled) throw new CapeError('config', NOT_POOLED);
-      await lock(session, schema, waitMs, log);
-      await prepare(session, schema);
-      // Read again: whoever held the lock before us may have applied them.
-      status = check(await statusOf(session, migrations), dir);
-    }
-    const pending = migrations.filter((migration) => status.pending.includes(migration.name));
-    for (const migration of pending) {
-      await apply(session, schema, migration);
-      log(`migration ${migration.name} applied`);
-    }
-    return { applied: [...status.pending], version: pending.at(-1)?.version ?? status.version };
+    const status = check(await statusOf(session, migrations), dir);
+    if (status.pending.length === 0) return { applied: [], version: status.version };
+    if (servers.options.target.pooled) throw new CapeError('config', NOT_POOLED);
+    return await applyPending(session, migrations, { ...options, dir });
   } catch (error) {
     throw error instanceof CapeError ? error : databaseError(url, error);
   } finally {
     // The lock goes with the session.
-    await session.close();
+    await session?.close();
   }
+}
+
+async function applyPending(
+  session: Session,
+  migrations: readonly Migration[],
+  { schema, dir, log = () => {}, waitMs = WAIT_MS }: MigrateOptions & { dir: string },
+): Promise<MigrateResult> {
+  await lock(session, schema, waitMs, log);
+  await prepare(session, schema);
+  // Read again: whoever held the lock before us may have applied them.
+  const status = check(await statusOf(session, migrations), dir);
+  const pending = migrations.filter((migration) => status.pending.includes(migration.name));
+  for (const migration of pending) {
+    await apply(session, schema, migration);
+    log(`migration ${migration.name} applied`);
+  }
+  return { applied: [...status.pending], version: Math.max(status.version, pending.at(-1)?.version ?? 0) };
 }
 
 /** A session lock taken through a pooler stays with the server's session, and so with strangers. */

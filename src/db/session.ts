@@ -1,15 +1,13 @@
 /**
- * One connection to the server, with an end to every wait. Used by one query or transaction at a time.
+ * One connection to one server, with an end to every wait. Used by one query or transaction at a time.
  *
  * Underneath is a postgres.js client with a single connection. What is added:
  * - a deadline for every statement, after which the socket is destroyed (postgres.js has none: through a black-holed
  *   connection a query hangs for ever)
- * - a session is never reconnected behind our back: within a transaction the rest of it would run on the new
- *   connection, outside of any transaction
+ * - it is never reconnected behind our back: within a transaction the rest of it would run on the new connection,
+ *   outside of any transaction. A session that has ended stays ended
  */
-import type { Socket } from 'node:net';
-import { Socket as NetSocket } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
+import { Socket } from 'node:net';
 import postgres from 'postgres';
 import { ConnectionError, failureOf } from './failure.js';
 import { openSocket } from './socket.js';
@@ -18,57 +16,37 @@ import { nameOf, type Server, type Target } from './url.js';
 /** A value for a placeholder. Arrays go as literals (see `arrayOf`), structures as one JSON text. */
 export type Param = string | number | boolean | null | Date;
 
-/** Time for the TCP connection and TLS, and again for the login. */
+/** Time for the TCP connection and TLS (all servers of the URL together), and again for the login. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Before the same server is tried again for one session: some accept a connection only to close it at once. */
-const AGAIN_MS = 200;
 /** What a polite end of a connection may take before its socket is destroyed. */
 const GOODBYE_MS = 1_000;
 
 export interface SessionOptions {
   readonly target: Target;
-  /** Which server is tried next; shared by the sessions of one database, so that a new one goes on after a bad one. */
-  readonly rotation: Rotation;
   /** Start-up parameters: they hold for the whole session and cost no query. */
   readonly parameters: Readonly<Record<string, string>>;
   /** Milliseconds that a statement may take. */
   readonly deadlineMs: number;
-  readonly onNotify?: ((channel: string, payload: string) => void) | undefined;
-  /** The connection has ended, whoever ended it. */
-  readonly onEnd?: () => void;
-}
-
-/** The servers of a URL, in turn. */
-export class Rotation {
-  #next = 0;
-  readonly #servers: readonly Server[];
-
-  constructor(servers: readonly Server[]) {
-    this.#servers = servers;
-  }
-
-  get size(): number {
-    return this.#servers.length;
-  }
-
-  next(): Server {
-    return this.#servers[this.#next++ % this.#servers.length] as Server;
-  }
 }
 
 export class Session {
+  /** Called with what is said on the channels listened to. */
+  onNotify: ((channel: string, payload: string) => void) | null = null;
+  /** Called when the connection has ended, whoever ended it. */
+  onEnd: (() => void) | null = null;
   readonly #options: SessionOptions;
+  readonly #server: Server;
   readonly #client: postgres.Sql;
   readonly #ending = new AbortController();
   #socket: Socket | null = null;
-  #server: Server;
-  #opened = 0;
+  #opened = false;
   #answered = false;
   #ended = false;
 
-  constructor(options: SessionOptions) {
+  /** Connects with the first query. */
+  constructor(options: SessionOptions, server: Server) {
     this.#options = options;
-    this.#server = options.target.servers[0];
+    this.#server = server;
     this.#client = this.#createClient();
   }
 
@@ -109,8 +87,8 @@ export class Session {
   }
 
   #createClient(): postgres.Sql {
-    const { target, parameters, onNotify } = this.#options;
-    const server = target.servers[0];
+    const { target, parameters } = this.#options;
+    const server = this.#server;
     const options = {
       // Only named in postgres.js's own messages: the socket is ours.
       ...('path' in server ? { path: server.path } : { host: server.host, port: server.port }),
@@ -120,7 +98,6 @@ export class Session {
       pass: target.password,
       database: target.database,
       connection: parameters,
-      target_session_attrs: target.primaryOnly ? 'primary' : undefined,
       max: 1,
       // Recycling closes between two statements, be it in the middle of a transaction.
       max_lifetime: null,
@@ -128,7 +105,7 @@ export class Session {
       connect_timeout: CONNECT_TIMEOUT_MS / 1000,
       fetch_types: false,
       onnotice: () => {},
-      onnotify: onNotify,
+      onnotify: (channel: string, payload: string) => this.onNotify?.(channel, payload),
       onclose: () => this.#closed(),
     };
     return postgres(options as unknown as postgres.Options<Record<string, never>>);
@@ -136,7 +113,7 @@ export class Session {
 
   /** Runs a statement against the clock. Past the deadline nothing is known of it, and the connection goes with it. */
   async #run<T>(start: () => PromiseLike<T>): Promise<T> {
-    if (this.#ended) throw new ConnectionError('LOST', `the connection to ${nameOf(this.#server)} was lost`);
+    if (this.#ended) throw this.#lost();
     const { deadlineMs } = this.#options;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -154,7 +131,7 @@ export class Session {
     } catch (error) {
       // 25006: this server can't be written to (any more); after a failover only a new connection finds the primary.
       if (failureOf(error).kind === 'readonly') this.destroy(error as Error);
-      throw error;
+      throw this.#inOurWords(error);
     } finally {
       clearTimeout(timer);
     }
@@ -162,7 +139,7 @@ export class Session {
 
   #closed(): void {
     this.#ended = true;
-    this.#options.onEnd?.();
+    this.onEnd?.();
   }
 
   /**
@@ -174,35 +151,31 @@ export class Session {
       this.#socket = await this.#open();
       return this.#socket;
     } catch (error) {
-      const doomed = new NetSocket();
+      const doomed = new Socket();
       setImmediate(() => doomed.destroy(error as Error));
       return doomed;
     }
   }
 
-  /** The first server that answers. postgres.js calls again where one turned out to be a standby or hung up at login. */
+  /** postgres.js comes a second time where the server hung up at the login, or where queries wait on a lost connection. */
   async #open(): Promise<Socket> {
-    const { rotation, target } = this.#options;
-    if (this.#answered) throw new ConnectionError('LOST', `the connection to ${nameOf(this.#server)} was lost`);
-    let failure: unknown = new ConnectionError('NO_SERVER', noServer(target));
-    while (this.#opened < 2 * rotation.size && !this.#ending.signal.aborted) {
-      if (this.#opened++ >= rotation.size) await pause(AGAIN_MS, undefined, { signal: this.#ending.signal });
-      this.#server = rotation.next();
-      const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS / rotation.size);
-      try {
-        return await openSocket(this.#server, target.tls, AbortSignal.any([this.#ending.signal, timeout]));
-      } catch (error) {
-        failure = error;
-        if (this.#opened >= rotation.size) break;
-      }
-    }
-    throw this.#ending.signal.aborted ? this.#ending.signal.reason : failure;
+    if (this.#answered) throw this.#lost();
+    if (this.#opened) throw new ConnectionError('LOGIN', `${nameOf(this.#server)} closed the connection at the login`);
+    this.#opened = true;
+    const { target } = this.#options;
+    const timeout = AbortSignal.timeout(Math.ceil(CONNECT_TIMEOUT_MS / target.servers.length));
+    return openSocket(this.#server, target.tls, AbortSignal.any([this.#ending.signal, timeout]));
   }
-}
 
-function noServer(target: Target): string {
-  const names = target.servers.map(nameOf).join(', ');
-  return target.primaryOnly
-    ? `none of ${names} is a primary that lets us in`
-    : `${names} closed the connection at login`;
+  /** postgres.js says "write CONNECTION_CLOSED host" where the connection ended, and the like. */
+  #inOurWords(error: unknown): unknown {
+    const { code } = error as { code?: unknown };
+    if (code === 'CONNECT_TIMEOUT')
+      return new ConnectionError(code, `no connection to ${nameOf(this.#server)} in time`, { cause: error });
+    return typeof code === 'string' && code.startsWith('CONNECTION_') ? this.#lost(error) : error;
+  }
+
+  #lost(cause?: unknown): ConnectionError {
+    return new ConnectionError('LOST', `the connection to ${nameOf(this.#server)} was lost`, { cause });
+  }
 }

@@ -90,7 +90,7 @@ function readPem(parameter: string, file: string): Buffer {
 
 function timedOut(server: Server, signal: AbortSignal): unknown {
   if ((signal.reason as Error)?.name !== 'TimeoutError') return signal.reason;
-  return Object.assign(new Error(`no connection to ${nameOf(server)} in time`), { code: 'CONNECT_TIMEOUT' });
+  return new ConnectionError('CONNECT_TIMEOUT', `no connection to ${nameOf(server)} in time`);
 }
 
 /** A name with several addresses fails with an AggregateError that has an empty message: its first part says it. */

@@ -131,10 +131,7 @@ function tlsOf(query: Map<string, string>, refuse: Refuse): Tls {
   };
 }
 
-/**
- * A worker writes, so of several servers only the primary is of use. `read-write` is taken as `primary`: postgres.js
- * reads it as "default_transaction_read_only is off", which a hot standby says too, and every write then failed (25006).
- */
+/** A worker writes, so of several servers only the primary is of use, and `read-write` can mean nothing else. */
 function primaryOnly(attrs: string | undefined, servers: number, refuse: Refuse): boolean {
   if (attrs === undefined || attrs === 'any') return servers > 1;
   if (attrs === 'primary' || attrs === 'read-write') return true;

@@ -128,7 +128,7 @@ test('queries beyond the connections wait for their turn', async () => {
 
 test('a query on a connection that has died silently ends at its deadline, and the next one gets a new connection', async () => {
   const proxy = await openProxy();
-  const db = open({ url: proxy.url(database.url), deadlineMs: 400 });
+  const db = open({ url: proxy.url(database.url), deadlineMs: 1_000 });
   await db.query('select 1');
   proxy.mode = 'blackhole';
   const begin = performance.now();
@@ -137,7 +137,7 @@ test('a query on a connection that has died silently ends at its deadline, and t
     unclear: true,
     code: 'DEADLINE',
   });
-  expect(performance.now() - begin).toBeLessThan(1_000);
+  expect(performance.now() - begin).toBeLessThan(3_000);
   proxy.mode = 'pass';
   await db.query('select 1');
   expect(proxy.accepted).toBe(2);
@@ -146,7 +146,7 @@ test('a query on a connection that has died silently ends at its deadline, and t
 test('a server that swallows the login is given up at the deadline as well', async () => {
   const proxy = await openProxy();
   proxy.mode = 'blackhole';
-  const db = open({ url: proxy.url(database.url), deadlineMs: 300 });
+  const db = open({ url: proxy.url(database.url), deadlineMs: 1_000 });
   expect(await failure(db.query('select 1'))).toMatchObject({ kind: 'unreachable', code: 'DEADLINE' });
   proxy.mode = 'pass';
   await db.query('select 1');
@@ -196,6 +196,15 @@ test('several hosts are tried in turn until one answers', async () => {
   const url = database.url.replace(/@[^/]*\//, `@127.0.0.1:1,127.0.0.1:${port || 5432}/`);
   const [row] = await open({ url }).query('select 1 as one');
   expect(row).toEqual({ one: 1 });
+});
+
+test('of several servers the primary is looked for, and the error of the last is told', async () => {
+  const port = new URL(database.url).port || '5432';
+  const url = database.url.replace(/@[^/]*\//, `@127.0.0.1:1,127.0.0.1:${port},127.0.0.1:2/`);
+  const db = open({ url: `${url}?target_session_attrs=primary` });
+  for (let i = 0; i < 3; i++) await db.query('select 1');
+  const nobody = open({ url: 'postgres://cape@127.0.0.1:1,127.0.0.1:2/cape' });
+  expect(await failure(nobody.query('select 1'))).toMatchObject({ code: 'ECONNREFUSED', unclear: false });
 });
 
 test('a server set to read only is dropped, so that the next query looks for another', async () => {

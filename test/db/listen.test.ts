@@ -76,7 +76,7 @@ test('without a server it does not hear, and tries until there is one', async ()
 
 test('a connection that has died silently is noticed and replaced', async () => {
   const proxy = await proxied();
-  const ear = hear(proxy.through, { everyMs: 50, deadlineMs: 300 });
+  const ear = hear(proxy.through, { everyMs: 50, deadlineMs: 1_000 });
   await until(() => ear.listener.hears, { what: 'hearing' });
   proxy.mode = 'blackhole';
   await until(() => !ear.listener.hears, { what: 'the silence to be noticed' });
