@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import postgres from 'postgres';
@@ -83,8 +83,10 @@ test('the pid file of a process that is gone is no obstacle', async () => {
 });
 
 test('the pid file of a zombie is no obstacle', async () => {
-  // The shell becomes a sleep, which never asks for the child that it did not start.
-  const { line } = await shell('sleep 0 & echo $!; exec sleep 60');
+  // A zombie keeps its name. The shell becomes a sleep, which never asks for the child that it did not start.
+  const postgres = join(await scratchFolder(), 'postgres');
+  await symlink('/bin/sleep', postgres);
+  const { line } = await shell(`${postgres} 0.3 & echo $!; exec sleep 60`);
   const pid = Number(line);
   if (process.platform === 'linux') {
     await until(async () => / Z /.test(await readFile(`/proc/${pid}/stat`, 'utf8')), { what: 'the zombie' });
