@@ -1,0 +1,142 @@
+/** Every statement of the hot path touches the rows it is about and no others, however full the tables are. */
+import { randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { connect, type Database, type Param, type Queryable } from '../../src/db/connect.js';
+import { claim } from '../../src/queue/claim.js';
+import { beat } from '../../src/queue/lease.js';
+import { promote } from '../../src/queue/promote.js';
+import { expired, reclassify, rescue } from '../../src/queue/rescue.js';
+import { settle, settledOrHeld } from '../../src/queue/settle.js';
+import { settleAndClaim } from '../../src/queue/settle-claim.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { type Actor, actor, claimAs, done, request } from './actors.js';
+
+let t: TestDatabase;
+let db: Database;
+let worker: Actor;
+
+beforeAll(async () => {
+  t = await createTestDatabase();
+  db = connect({ url: t.url, schema: t.schema, applicationName: 'cape-test-plans', planner: true });
+  worker = await actor(db, 'alleycat-1');
+  // Triggers off: 320,000 rows in 2 s.
+  await t.sql.begin(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`insert into cape_issues (description, priority) select 'pending', g % 5 from generate_series(1, 150000) g`;
+    await tx`
+      insert into cape_issues (description, status, attempt, completed_at)
+      select 'finished', 'completed', 1, now() from generate_series(1, 100000) g`;
+    await tx`
+      insert into cape_attempts (issue_id, attempt, token, worker_id, started_at, outcome)
+      select id, 1, gen_random_uuid(), 'alleycat-1', now(), 'succeeded' from cape_issues where status = 'completed'`;
+    await tx`insert into cape_issues (description, run_at) select 'parked', now() + interval '1 day' from generate_series(1, 50000) g`;
+    await tx`
+      insert into cape_issues (description, priority, assigned_worker_id)
+      select 'for a worker that is down', 99, 'down-1' from generate_series(1, 20000) g`;
+  });
+});
+
+interface Plan {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
+  readonly 'Actual Rows': number;
+  readonly 'Actual Loops': number;
+  readonly 'Rows Removed by Filter'?: number;
+  readonly Plans?: readonly Plan[];
+}
+
+/** Executes what `verb` sends, as its generic plan, and gives all nodes of that. */
+async function nodesOf(verb: (db: Queryable) => Promise<unknown>): Promise<Plan[]> {
+  const sent: { text: string; params: readonly Param[] }[] = [];
+  await verb({
+    query: async (text: string, params: readonly Param[] = []) => {
+      sent.push({ text, params });
+      return [];
+    },
+  });
+  const [{ text, params }] = sent as [{ text: string; params: readonly Param[] }];
+  return db.transaction(async (tx) => {
+    await tx.query(`prepare verb as ${text}`);
+    const values = params
+      .map((value) => (value === null ? 'null' : `'${String(value).replaceAll("'", "''")}'`))
+      .join(', ');
+    const [row] = await tx.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
+      `explain (analyze, format json) execute verb${values && `(${values})`}`,
+    );
+    await tx.query('deallocate verb');
+    return flat(row!['QUERY PLAN'][0].Plan);
+  });
+}
+
+function flat(plan: Plan): Plan[] {
+  return [plan, ...(plan.Plans ?? []).flatMap(flat)];
+}
+
+/** No node of the plan met more rows than a batch has. */
+function expectNarrow(nodes: readonly Plan[]): void {
+  for (const node of nodes) {
+    const met = node['Actual Rows'] * node['Actual Loops'] + (node['Rows Removed by Filter'] ?? 0);
+    expect(met, `${node['Node Type']} on ${node['Relation Name'] ?? node['Index Name'] ?? '-'}`).toBeLessThanOrEqual(
+      100,
+    );
+    if (node['Relation Name'] === 'cape_issues') expect(node['Node Type']).not.toBe('Seq Scan');
+  }
+}
+
+const indexes = (nodes: readonly Plan[]) => new Set(nodes.map((node) => node['Index Name']));
+
+describe('with 320,000 rows', () => {
+  test('a claim reads the rows it takes, from the head and behind a hint, in the order of its indexes', async () => {
+    const hint = { priority: 2, created_at: '2000-01-01 00:00:00+00', id: 1 };
+    for (const more of [{}, { hint }]) {
+      const nodes = await nodesOf((queryable) => claim(queryable, request(worker, more)));
+      expectNarrow(nodes);
+      expect(indexes(nodes)).toContain('cape_issues_claim');
+      expect(indexes(nodes)).toContain('cape_issues_directed');
+    }
+  });
+
+  test('settling, alone and with the next claim, reads its rows by their keys', async () => {
+    const claims = await claimAs(db, worker, { limit: 50 });
+    expect(claims).toHaveLength(50);
+    expectNarrow(
+      await nodesOf((queryable) =>
+        settle(
+          queryable,
+          claims.slice(0, 25).map((one) => done(one)),
+        ),
+      ),
+    );
+    const rest = claims.slice(25).map((one) => done(one));
+    expectNarrow(await nodesOf((queryable) => settleAndClaim(queryable, rest, request(worker))));
+    const held = rest.map(({ id, token }) => ({ id, token }));
+    expectNarrow(await nodesOf((queryable) => settledOrHeld(queryable, held)));
+    expectNarrow(await nodesOf((queryable) => reclassify(queryable, held)));
+  });
+
+  test('renewing and rescuing read the leases and their issues', async () => {
+    await t.sql`delete from cape_leases`;
+    const claims = await claimAs(db, worker, { limit: 50 });
+    const leases = claims.map(({ issue, token }) => ({ id: issue.id, token }));
+    const tick = { instance: worker.instance, running: 50, waiting: true, leases, leaseSeconds: 300 };
+    expectNarrow(await nodesOf((queryable) => beat(queryable, tick)));
+    await t.sql`update cape_leases set lease_until = now() - interval '1 second'`;
+    const seen = await expired(db);
+    expect(seen).toHaveLength(50);
+    expectNarrow(await nodesOf((queryable) => rescue(queryable, seen)));
+  });
+
+  test('promoting reads the due ones', async () => {
+    await t.sql`update cape_issues set run_at = now() where id in (select id from cape_issues where run_at is not null limit 30)`;
+    const nodes = await nodesOf((queryable) => promote(queryable, 100));
+    expectNarrow(nodes);
+    expect(indexes(nodes)).toEqual(new Set([undefined, 'cape_issues_parked', 'cape_issues_pkey']));
+  });
+
+  test('a claim of one takes no more than one, and a worker without a row none', async () => {
+    expect(await claimAs(db, worker, { limit: 1 })).toHaveLength(1);
+    expect(await claimAs(db, { id: worker.id, instance: randomUUID() }, { limit: 1 })).toEqual([]);
+    await db.close();
+  });
+});
