@@ -87,7 +87,7 @@ class KeeperExecutor implements Executor {
     try {
       this.#link ??= this.#openLink();
     } catch (error) {
-      run.settle({ kind: 'unrunnable', error: `can't prepare ${this.#options.stateDir}: ${messageOf(error)}` });
+      run.settle({ kind: 'unrunnable', error: `can't start the keeper of commands: ${messageOf(error)}` });
       return;
     }
     run.send();

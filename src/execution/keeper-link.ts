@@ -5,6 +5,7 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { messageOf } from '../core/errors.js';
 import { type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
 import { KEEPER_VARIABLE } from './sweep.js';
@@ -35,6 +36,8 @@ export interface Farewell {
   readonly greeted: boolean;
 }
 
+/** A start of Node takes 40 ms; on a machine that is busy beyond measure, seconds. */
+const COME_UP_MS = 30_000;
 /** A keeper that was asked to leave, with nothing to do, and has not left after so long is stuck. */
 const LEAVE_MS = 10_000;
 /** Beyond its grace, before we stop waiting for the warden of a vanished keeper. */
@@ -54,7 +57,7 @@ export class KeeperLink {
   #ending = false;
   #stuck = '';
 
-  /** Starts a keeper. @throws where its folder can't be made */
+  /** Starts a keeper. @throws where its folder can't be made or no process can be started */
   constructor(options: LinkOptions, onMessage: (message: FromKeeper) => void) {
     this.#options = options;
     this.#config = configure(options);
@@ -66,7 +69,8 @@ export class KeeperLink {
       if (message.t === 'helpers') this.#greeted = true;
       onMessage(message);
     });
-    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => options.log.warn(`keeper: ${text.trim()}`));
+    createInterface({ input: this.#child.stderr! }).on('line', (line) => options.log.warn(`keeper: ${line}`));
+    setTimeout(() => this.#greeted || this.#kill('did not come up'), COME_UP_MS).unref();
     this.#pinger = setInterval(() => this.#ping(), options.pingMs);
     this.gone = this.#watch();
   }
@@ -90,6 +94,7 @@ export class KeeperLink {
   }
 
   #ping(): void {
+    if (!this.#greeted) return;
     const { missedPings, pingMs } = this.#options;
     // Pings are counted, not timed: after a stop of our own the answers lie unread, and a clock would blame the keeper.
     if (this.#unanswered++ >= missedPings) this.#kill(`did not answer for ${(missedPings * pingMs) / 1000} s`);
@@ -121,7 +126,6 @@ export class KeeperLink {
 
   #exit(): Promise<{ reason: string; inPeace: boolean }> {
     return new Promise((done) => {
-      this.#child.once('error', (error) => done({ reason: `could not be started: ${error.message}`, inPeace: true }));
       this.#child.once('exit', (code, signal) => {
         const end = signal ? `was ended by ${signal}` : `ended with exit code ${code}`;
         done({ reason: this.#stuck || end, inPeace: this.#ending && code === 0 });
@@ -157,7 +161,7 @@ function configure({ stateDir, graceMs, toolPath }: LinkOptions): KeeperConfig {
 }
 
 function spawnKeeper(config: KeeperConfig, nodeArgs: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [...nodeArgs, builtFile('keeper.js'), JSON.stringify(config)], {
+  const child = spawn(process.execPath, [...nodeArgs, builtFile('keeper.js'), JSON.stringify(config)], {
     detached: true,
     // 3 to 5 as KEEPER_FD names them. Nobody but us holds our ends: they close when we are gone, however that happens.
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
@@ -165,6 +169,12 @@ function spawnKeeper(config: KeeperConfig, nodeArgs: readonly string[]): ChildPr
     env: { PATH: config.toolPath, [KEEPER_VARIABLE]: config.token },
     cwd: '/',
   });
+  child.on('error', () => {}); // comes too late for us to say more than this:
+  if (child.pid === undefined)
+    throw new Error(
+      `the keeper could not be started: is ${process.execPath} there, are too many processes or files open?`,
+    );
+  return child;
 }
 
 /** Node's types know five descriptors; there are as many as `stdio` asked for. */

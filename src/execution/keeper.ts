@@ -7,18 +7,27 @@
 import { closeSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
-import { now } from './clock.js';
+import { isPast, now } from './clock.js';
 import { FifoPool } from './fifos.js';
 import { GroupNotes } from './group-notes.js';
 import { type KeeperRun, type RunTools, startRun } from './keeper-run.js';
 import { identify } from './processes.js';
-import { type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
+import { type Ending, type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
 import type { HelperRecord } from './spec.js';
 import { Sweeper } from './sweep.js';
 
 /** How exact deadlines are. 2 ms of processor time a second, and none while nothing runs. */
 const TICK_MS = 100;
 const CLOEXEC = 0o2000000;
+const NEVER_BEGAN: Ending = {
+  code: null,
+  signal: null,
+  why: 'unconfirmed',
+  tail: '',
+  lost: 0,
+  logError: null,
+  survivors: false,
+};
 
 class Keeper {
   readonly #config: KeeperConfig;
@@ -67,6 +76,11 @@ class Keeper {
 
   #start({ spec, until }: Extract<ToKeeper, { t: 'start' }>): void {
     const { id } = spec;
+    // It lay in the pipe while we were stopped: its lease may be another worker's by now.
+    if (isPast(until)) {
+      this.#tell({ t: 'ended', id, ending: NEVER_BEGAN });
+      return;
+    }
     const run = startRun(spec, until, this.#tools, {
       onFailure: (failure) => this.#tell({ t: 'unrunnable', id, failure }),
       onEnded: (ending) => {
@@ -101,7 +115,7 @@ class Keeper {
     await this.#tools.sweeper.settle();
     if (this.#runs.size > 0) return;
     this.#tools.notes.close();
-    rmSync(this.#config.dir, { recursive: true, force: true });
+    rmSync(this.#config.dir, { recursive: true, force: true, maxRetries: 3 }); // a last mkfifo may be at work in it
     process.exit(0);
   }
 

@@ -22,7 +22,7 @@ export class Pump {
   readonly #buffer: Buffer;
   readonly #socket: Socket;
   readonly #link: string;
-  readonly #closed: Promise<boolean>;
+  readonly #closed: Promise<void>;
   #writing: Promise<void> = Promise.resolve();
 
   /** @param fd the reading end of the pipe, ours from now on */
@@ -43,7 +43,7 @@ export class Pump {
     };
     const options = { fd, readable: true, writable: false, onread: { buffer: this.#buffer, callback } };
     this.#socket = new Socket(options as SocketConstructorOpts);
-    this.#closed = new Promise((done) => this.#socket.once('close', () => done(true)));
+    this.#closed = new Promise((done) => this.#socket.once('close', () => done()));
     this.#socket.on('error', () => {}); // 'close' follows
     this.#socket.resume();
   }
@@ -53,23 +53,26 @@ export class Pump {
    * (group, environment), they came from this run.
    */
   async finish(): Promise<void> {
-    let closed = await this.#closedWithin(CLOSE_MS);
+    let closed = await within(this.#closed, CLOSE_MS);
     for (let round = 0; !closed && round < 3; round++) {
-      closed = await this.#closedWithin(killHolders(this.#link) > 0 ? CLOSE_MS : FLUSH_MS);
+      closed = await within(this.#closed, killHolders(this.#link) > 0 ? CLOSE_MS : FLUSH_MS);
     }
-    await this.#writing;
+    const written = await within(this.#writing, FLUSH_MS);
     this.#socket.destroy();
+    // A write that hangs on a dead disk holds file and buffer; the run must end all the same.
+    if (!written) return;
     this.sink.close();
     spareBuffers.push(this.#buffer);
   }
+}
 
-  async #closedWithin(ms: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<boolean>((done) => {
-      timer = setTimeout(done, ms, false);
-    });
-    const closed = await Promise.race([this.#closed, late]);
-    clearTimeout(timer);
-    return closed;
-  }
+/** True where it came in time. */
+async function within(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((done) => {
+    timer = setTimeout(done, ms, false);
+  });
+  const inTime = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return inTime;
 }

@@ -37,7 +37,7 @@ export class Sink {
     this.#segmentSize = Math.max(SMALLEST_SEGMENT, Math.min(LARGEST_SEGMENT, Math.floor(limit / 4)));
     this.#room = Math.max(SMALLEST_SEGMENT, limit - 2 * this.#segmentSize);
     this.#tail = Buffer.alloc(tailBytes);
-    this.#fd = this.#open(path);
+    this.#fd = this.#attempt(() => openSync(path, APPEND, 0o600));
   }
 
   /** Takes a chunk; `done` is called later, never at once, when the chunk's memory may be used again. */
@@ -52,8 +52,10 @@ export class Sink {
   }
 
   close(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
+    const fd = this.#fd;
     this.#fd = null;
+    // A network disk may report what it could not write only here.
+    if (fd !== null) this.#attempt(() => closeSync(fd));
   }
 
   #append(chunk: Buffer, done: () => void): void {
@@ -75,15 +77,17 @@ export class Sink {
   #nextSegment(): void {
     this.close();
     const segment = `${this.#path}${SEGMENT}${this.bytes}`;
-    this.#fd = this.#open(segment);
+    this.#fd = this.#attempt(() => openSync(segment, APPEND, 0o600));
     this.#room = this.#segmentSize;
     this.#segments.push(segment);
-    if (this.#segments.length > 2) rmSync(this.#segments.shift()!, { force: true });
+    const oldest = this.#segments.length > 2 ? this.#segments.shift() : undefined;
+    if (oldest) this.#attempt(() => rmSync(oldest, { force: true }));
   }
 
-  #open(path: string): number | null {
+  /** An exception would end the keeper, and with it the commands of all others. */
+  #attempt<Result>(action: () => Result): Result | null {
     try {
-      return openSync(path, APPEND, 0o600);
+      return action();
     } catch (error) {
       this.error = (error as NodeJS.ErrnoException).code ?? 'unknown';
       return null;

@@ -196,6 +196,14 @@ describe('the reason for an end', () => {
     expect(await kept.ended).toMatchObject({ kind: 'succeeded' });
   });
 
+  it('keeps a command from starting at all whose deadline had passed before the keeper read of it', async () => {
+    const file = join(b.dir, 'ran');
+    const run = b.start('/usr/bin/touch', [file], {}, { ...far(), mono: 0 });
+    expect(await run.started).toBeNull();
+    expect(await run.ended).toMatchObject({ kind: 'interrupted' });
+    expect(existsSync(file)).toBe(false);
+  });
+
   it('needs no grace after kill()', async () => {
     const run = b.start('/bin/sh', ['-c', 'trap "" TERM; echo ready; sleep 30'], { id: 'stubborn', graceMs: 30_000 });
     await eventually('it is ready', () => b.output('stubborn') !== '');
