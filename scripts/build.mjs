@@ -2,7 +2,7 @@
 // `npm ci` runs this (prepare). Where only production dependencies are installed there is no compiler:
 // a build that exists is then kept, since pruning after building is how a host is set up.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,7 +25,8 @@ if (!tsc) {
   process.exit(1);
 }
 rmSync(join(root, 'dist'), { recursive: true, force: true });
+mkdirSync(join(root, 'dist', 'execution'), { recursive: true });
+copyFileSync(join(root, 'src', 'execution', 'warden.sh'), join(root, 'dist', 'execution', 'warden.sh'));
 const done = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], { stdio: 'inherit' });
 if (done.status !== 0) process.exit(done.status ?? 1);
-copyFileSync(join(root, 'src', 'execution', 'warden.sh'), join(root, 'dist', 'execution', 'warden.sh'));
 chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);

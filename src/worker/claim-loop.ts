@@ -108,7 +108,7 @@ export class ClaimLoop {
     const { attempts, settler, mark, gate, unclear, bell } = this.#parts;
     const time = now().mono;
     if (unclear.due(time)) await unclear.adopt(!this.#stopping);
-    if (time >= this.#pollAt) this.look();
+    if (time >= this.#pollAt) this.#poll(time);
     const free = this.#free(time);
     const settlements = settler.due(time);
     if (settlements.length > 0 || (free > 0 && this.#due)) return this.#turn(free);
@@ -141,6 +141,13 @@ export class ClaimLoop {
     for (const claim of answer.claims) attempts.start(claim, until);
     if (answer.claims.length > 0) this.#claimedOne = true;
     if (free > 0) this.#due = answer.claims.length === free || hint !== START;
+  }
+
+  /** Notifications may be missed, the clock is not: the queue itself is the truth. */
+  #poll(time: number): void {
+    this.#pollAt = time + this.#parts.pollMs * (0.9 + 0.2 * Math.random());
+    this.#due = true;
+    this.#hint = START;
   }
 
   /** Keeps the place behind the last claimed row; after a short answer the next look is from the head again. */

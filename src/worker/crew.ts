@@ -168,7 +168,7 @@ async function assemble(
   const mark = new WaitingMark(queue, instance);
   const loop = new ClaimLoop({
     ...{ db: queue, attempts, mark, gate, outage, bell, workerId, instance, trustMs },
-    settler: new Settler(queue, attempts, log),
+    settler: new Settler(queue, attempts, log, (ms) => upkeep.promoteIn(ms)),
     unclear: new UnclearClaims(queue, attempts, log),
     concurrency: config.concurrency,
     leaseMs: config.lease,
@@ -237,7 +237,7 @@ class Crew {
     if (payload === 'cancel') keeper.hurry();
     else {
       loop.look();
-      upkeep.hurry();
+      upkeep.promoteIn();
     }
   }
 

@@ -16,6 +16,7 @@ export class Settler {
   readonly #db: Queryable;
   readonly #attempts: Attempts;
   readonly #log: Log;
+  readonly #onParked: (ms: number) => void;
   /** Rows that somebody else had locked, and when to try again. */
   #busyUntil = 0;
   #pause = FIRST_PAUSE_MS;
@@ -25,7 +26,9 @@ export class Settler {
   /** Interrupted by ourselves and lost meanwhile: to be booked as no crash. */
   #late: Held[] = [];
 
-  constructor(db: Queryable, attempts: Attempts, log: Log) {
+  /** @param onParked told how long a row that was given back has to wait, milliseconds */
+  constructor(db: Queryable, attempts: Attempts, log: Log, onParked: (ms: number) => void) {
+    this.#onParked = onParked;
     this.#db = db;
     this.#attempts = attempts;
     this.#log = log;
@@ -100,6 +103,7 @@ export class Settler {
       this.#attempts.settled(one.id, one.token);
       if (status === 'lost') late.push(one);
       else this.#log.info(`issue ${one.id}: ${status}${pauseText(one)}`);
+      if (one.verdict.action === 'requeue' && one.verdict.delayMs > 0) this.#onParked(one.verdict.delayMs);
     }
     this.#busyUntil = now().mono + this.#pause;
     this.#pause = this.#busy.size > 0 ? Math.min(LONGEST_PAUSE_MS, this.#pause * 2) : FIRST_PAUSE_MS;

@@ -46,9 +46,11 @@ export class Upkeep {
     this.#pruneAt = now().mono + 60_000 * Math.random();
   }
 
-  /** A row may have been parked: ask when the next is due. */
-  hurry(): void {
-    this.#promoteAt = Math.min(this.#promoteAt, now().mono + PROMOTE_EVERY_MS);
+  /** A row was parked, or may have been: promotion is due in `ms` at the latest. */
+  promoteIn(ms = PROMOTE_EVERY_MS): void {
+    const at = now().mono + ms;
+    if (at >= this.#promoteAt) return;
+    this.#promoteAt = at;
     this.#bell.ring();
   }
 

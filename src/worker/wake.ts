@@ -12,7 +12,10 @@ export class Bell {
 
   /** Resolves at the next ring, or after `ms`, whichever comes first; at once where one was missed. */
   async sleep(ms: number): Promise<void> {
-    if (!this.#rung && ms > 0) {
+    if (this.#rung || !(ms > 0)) {
+      // Never back without a turn of the event loop: a caller whose deadlines are all past would starve the process.
+      await new Promise((done) => setImmediate(done));
+    } else {
       await new Promise<void>((done) => {
         const timer = setTimeout(done, Math.min(ms, 2 ** 31 - 1));
         this.#wake = () => {
