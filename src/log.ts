@@ -3,6 +3,7 @@
  * tools have parsed for years: `YYYY-MM-DD HH:MM:SS - cape_worker_<id> - LEVEL - Message` (local time).
  * There is no singleton: whoever needs to log is given a Log.
  */
+import { once } from 'node:events';
 import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger, transport } from 'winston';
@@ -133,17 +134,18 @@ function mask(message: string, secrets: readonly string[]): string {
   return secrets.reduce((text, secret) => (secret === '' ? text : text.replaceAll(secret, '***')), message);
 }
 
-function finish(logger: Logger): Promise<void> {
-  return new Promise((done) => {
-    const files = logger.transports.filter((target) => 'logStream' in target);
-    let open = files.length;
-    if (open === 0) done();
-    for (const file of files) {
-      file.once('finish', () => {
-        open -= 1;
-        if (open === 0) done();
-      });
-    }
-    logger.end();
-  });
+/**
+ * The transport's own 'finish' says that the rotating stream was given the last line, not that it is on disk: a program
+ * that leaves upon it loses its last lines. That stream has to be ended as well.
+ */
+async function finish(logger: Logger): Promise<void> {
+  const files = logger.transports.filter((target) => 'logStream' in target) as unknown as RotatingFile[];
+  const given = once(logger, 'finish');
+  logger.end();
+  await given;
+  await Promise.all(files.map(({ logStream }) => new Promise<void>((done) => logStream.end(done))));
+}
+
+interface RotatingFile {
+  readonly logStream: { end(done: () => void): void };
 }

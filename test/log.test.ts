@@ -1,0 +1,139 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { formatLine, type LogOptions, openLog } from '../src/log.js';
+import { until } from './support/until.js';
+
+const root = mkdtempSync(join(tmpdir(), 'cape log '));
+let dir: string;
+let count = 0;
+
+beforeEach(() => {
+  dir = join(root, String(++count));
+});
+
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+function options(more: Partial<LogOptions> = {}): LogOptions {
+  return {
+    workerId: 'alleycat-1',
+    dir,
+    level: 'info',
+    format: 'text',
+    maxSize: 20 * 1024 ** 2,
+    maxDays: 14,
+    console: null,
+    colors: false,
+    secrets: [],
+    ...more,
+  };
+}
+
+const LINE = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - cape_worker_alleycat-1 - (ERROR|WARNING|INFO|DEBUG) - .*$/;
+const current = () => join(dir, 'worker_alleycat-1.log');
+const lines = () => readFileSync(current(), 'utf8').trimEnd().split('\n');
+
+describe('a line', () => {
+  const record = { level: 'warn', message: 'Something', time: new Date(2026, 2, 1, 4, 5, 6) } as const;
+
+  test('has the format that other programs parse, in local time', () => {
+    const line = formatLine(record, 'alleycat-1', { format: 'text', colors: false });
+    expect(line).toBe('2026-03-01 04:05:06 - cape_worker_alleycat-1 - WARNING - Something');
+  });
+
+  test('is one line, whatever the message holds', () => {
+    const message = 'a\nb\r\u001b[31mred\u2028c\u0000';
+    const line = formatLine({ ...record, message }, 'a', { format: 'text', colors: false });
+    expect(line).toMatch(/a\\nb\\r\\u001b\[31mred\\u2028c\\u0000$/);
+  });
+
+  test('as JSON has the same in fields', () => {
+    const line = formatLine(record, 'a', { format: 'json', colors: false });
+    expect(JSON.parse(line)).toEqual({
+      time: record.time.toISOString(),
+      level: 'warn',
+      logger: 'cape_worker_a',
+      message: 'Something',
+    });
+  });
+});
+
+describe('the log', () => {
+  test('goes to the console and to the file, from its level on', async () => {
+    const seen: string[] = [];
+    const console = new PassThrough().on('data', (chunk) => seen.push(String(chunk))) as unknown as NodeJS.WriteStream;
+    const log = await openLog(options({ console, colors: true }));
+    log.debug('not this');
+    log.info('this\nand this');
+    log.error('and that');
+    await log.close();
+    expect(lines()).toHaveLength(2);
+    for (const line of lines()) expect(line).toMatch(LINE);
+    expect(seen.join('')).toContain('\u001b[31mERROR\u001b[0m - and that\n');
+    expect(readFileSync(current(), 'utf8')).not.toContain('\u001b');
+  });
+
+  test('never shows a secret', async () => {
+    const log = await openLog(options({ secrets: ['s3cret-pw', ''] }));
+    log.error('postgres://me:s3cret-pw@host/db, again s3cret-pw');
+    await log.close();
+    expect(lines()[0]).toMatch(/postgres:\/\/me:\*\*\*@host\/db, again \*\*\*$/);
+  });
+
+  test('is rotated by size, and the plain name is always the newest file', async () => {
+    const log = await openLog(options({ maxSize: 64 * 1024 }));
+    const filler = 'x'.repeat(1000);
+    for (let i = 0; i < 300; i++) {
+      log.info(`${i} ${filler}`);
+      // A rotation happens between two turns of the loop; a burst in one turn would all go to one file.
+      if (i % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => lines().at(-1)?.includes('299 x'), { what: 'the last line under the plain name' });
+    await log.close();
+    const files = readdirSync(dir).filter((name) => /^worker_alleycat-1-.*\.log/.test(name));
+    expect(files.length).toBeGreaterThan(1);
+    expect(lstatSync(current()).isSymbolicLink()).toBe(true);
+    const all = files.flatMap((name) => readFileSync(join(dir, name), 'utf8').trimEnd().split('\n'));
+    expect(all).toHaveLength(300);
+    for (const line of all) expect(line).toMatch(LINE);
+  });
+
+  test('keeps a plain file that another program left under the name', async () => {
+    mkdirSync(dir, { recursive: true });
+    writeFileSync(current(), 'an older log\n');
+    const log = await openLog(options());
+    log.info('new');
+    await log.close();
+    expect(lines()).toHaveLength(1);
+    const kept = readdirSync(dir).find((name) => /^worker_alleycat-1\.log\.\d+$/.test(name));
+    expect(readFileSync(join(dir, kept as string), 'utf8')).toBe('an older log\n');
+  });
+
+  test('says in one line that its folder cannot be made', async () => {
+    mkdirSync(root, { recursive: true });
+    writeFileSync(join(root, 'a file'), '');
+    const folder = join(root, 'a file', 'logs');
+    await expect(openLog(options({ dir: folder }))).rejects.toMatchObject({
+      kind: 'config',
+      message: expect.stringContaining(`--log-dir: got "${folder}"; can't write there`),
+    });
+  });
+
+  test('without a folder or a console says nothing, and writes no file', async () => {
+    const log = await openLog(options({ dir: null }));
+    log.info('to nobody');
+    await log.close();
+    expect(existsSync(dir)).toBe(false);
+  });
+});
