@@ -125,7 +125,8 @@ async function waitFor(look: () => Promise<Issue>, options: WaitOptions): Promis
     });
     if (issue) told = false;
     if (issue && isFinal(issue.status)) return issue;
-    await sleep(pauseMs, undefined, options.signal ? { signal: options.signal } : {});
+    // Its own error says only that it was aborted: the next round throws the signal's reason.
+    await sleep(pauseMs, undefined, options.signal ? { signal: options.signal } : {}).catch(() => {});
     pauseMs = Math.min(pauseMs * 1.5, SLOWEST_LOOK_MS);
   }
 }
