@@ -19,3 +19,14 @@ export function after(base: Deadline, ms: number): Deadline {
 export function isPast(deadline: Deadline, at: Deadline = now()): boolean {
   return at.mono > deadline.mono || at.boot > deadline.boot;
 }
+
+/** Waits for a promise, but no longer than `ms`. True where it came in time. */
+export async function within(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((done) => {
+    timer = setTimeout(done, ms, false);
+  });
+  const inTime = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return inTime;
+}

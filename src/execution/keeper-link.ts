@@ -6,7 +6,9 @@ import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../core/errors.js';
+import { within } from './clock.js';
 import { type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
 import { KEEPER_VARIABLE } from './sweep.js';
 import { builtFile, notedGroups, ownerOf, runWarden } from './warden.js';
@@ -147,7 +149,7 @@ export class KeeperLink {
         log.error(`can't end what a lost keeper left: ${messageOf(error)}`);
       }
       if (tries === RESCUE_TRIES) return;
-      await new Promise((done) => setTimeout(done, tries * 1000));
+      await pause(tries * 1000);
     }
   }
 }
@@ -180,13 +182,4 @@ function spawnKeeper(config: KeeperConfig, nodeArgs: readonly string[]): ChildPr
 /** Node's types know five descriptors; there are as many as `stdio` asked for. */
 function pipeOf(child: ChildProcess, fd: number): Socket {
   return (child.stdio as readonly unknown[])[fd] as Socket;
-}
-
-async function within(promise: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((done) => {
-    timer = setTimeout(done, ms);
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
 }

@@ -1,8 +1,9 @@
 /** One run in the keeper: its start, the watch over it, and the one way in which all runs end. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Exit } from '../core/outcome.js';
-import { isPast, now } from './clock.js';
+import { isPast, now, within } from './clock.js';
 import type { FifoPool } from './fifos.js';
 import type { GroupNotes } from './group-notes.js';
 import { groupAlive, identify, signal, stateOf } from './processes.js';
@@ -139,7 +140,7 @@ export class KeeperRun {
     // The row of a success runs nowhere again, so its strays may wait for a pass shared with others.
     if (alone && this.#exit?.code === 0) sweeper.later(this.spec.token);
     else swept = await sweeper.now(this.spec.token);
-    await Promise.race([this.#exited, pause(EXIT_WAIT_MS)]);
+    await within(this.#exited, EXIT_WAIT_MS);
     await this.#pump.finish();
     notes.remove(this.pid);
     this.#onEnded(this.#summary(groupGone && swept));
@@ -200,8 +201,4 @@ function raiseOomScore(pid: number): void {
   } catch {
     // It has ended already, or there is no such file here: only a preference is lost.
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((done) => setTimeout(done, ms));
 }

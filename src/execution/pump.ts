@@ -1,6 +1,7 @@
 /** Moves what a command prints from its pipe into its sink, one buffer at a time. */
 import { readlinkSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
+import { within } from './clock.js';
 import { hasProc } from './processes.js';
 import type { Sink } from './sink.js';
 import { killHolders } from './sweep.js';
@@ -64,15 +65,4 @@ export class Pump {
     this.sink.close();
     spareBuffers.push(this.#buffer);
   }
-}
-
-/** True where it came in time. */
-async function within(promise: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((done) => {
-    timer = setTimeout(done, ms, false);
-  });
-  const inTime = await Promise.race([promise.then(() => true), late]);
-  clearTimeout(timer);
-  return inTime;
 }
