@@ -219,13 +219,8 @@ alter table cape_issues
 
 select cape_adopt_types();
 
-drop function cape_adopt_check();
-drop function cape_adopt_id();
-drop function cape_adopt_types();
-drop function cape_adopt_columns();
-drop function cape_adopt_views(int[]);
-drop function cape_adopt_view(regclass, text);
-drop function cape_adopt_dependents(int[], boolean);
+drop function cape_adopt_check(), cape_adopt_id(), cape_adopt_types(), cape_adopt_columns(), cape_adopt_views(int[]),
+  cape_adopt_view(regclass, text), cape_adopt_dependents(int[], boolean);
 
 -- An older program's CHECK knows three statuses. Whatever its name, it goes, and one with all five comes. NOT VALID: rows
 -- with a status of somebody's own stay as they are (nobody claims them) and must not stop the migration.
@@ -259,13 +254,3 @@ alter table cape_issues
   alter column updated_at set not null,
   add constraint cape_issues_status_check
     check (status is not null and status in ('pending', 'started', 'completed', 'failed', 'cancelled')) not valid;
-
--- `insert into cape_issues (description)` has to work for a client with INSERT on this table and nothing else, but the
--- default of a serial column asks for the sequence as well. USAGE lets nobody set it back.
-do $sequence$
-begin
-  if pg_get_serial_sequence('cape_issues', 'id') is not null then
-    execute 'grant usage on sequence ' || pg_get_serial_sequence('cape_issues', 'id') || ' to public';
-  end if;
-end
-$sequence$;
