@@ -71,8 +71,9 @@ export class Session {
 
   /** Ends it politely; what is still running fails. Takes a second at most, whatever became of the other side. */
   async close(): Promise<void> {
+    // Before the first answer there may be no server to be polite to.
+    if (!this.#answered) return this.destroy(this.#lost());
     this.#ended = true;
-    this.#ending.abort(new ConnectionError('CLOSED', 'the connection was closed'));
     await this.#client.end({ timeout: GOODBYE_MS / 1000 });
     // postgres.js ends its side only; on a half-open connection the other side never answers.
     this.#socket?.destroy();
