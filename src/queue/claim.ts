@@ -120,11 +120,9 @@ export function claimSteps(p: number): string {
   claimed as materialized (select * from taken order by directed desc, place, created, id)`;
 }
 
-const ANSWER = `id, description, attempt, priority, created_at, type, params, timeout_seconds, max_attempts, failures, crashes,
-  snoozes, generation, directed`;
-
 /** The columns of `claimed` that make a ClaimRow. */
-export const CLAIM_ROW = ANSWER;
+export const CLAIM_ROW = `id, description, attempt, priority, created_at, type, params, timeout_seconds, max_attempts,
+  failures, crashes, snoozes, generation, directed`;
 
 const CLAIM = `with ${claimSteps(1)} select ${CLAIM_ROW} from claimed`;
 

@@ -111,33 +111,33 @@ const RECLASSIFY = `
 with
   reported as materialized (select * from unnest($1::int[], $2::uuid[]) as v(id, token)),
   booked as materialized (
-    select r.id, r.token from reported r join cape_attempts a on a.issue_id = r.id and a.token = r.token
+    select a.issue_id as id, a.token from reported r join cape_attempts a on a.issue_id = r.id and a.token = r.token
      where a.issue_id = any($1::int[]) and a.outcome = 'crashed'),
   locked as materialized (
-    select id, attempt from cape_issues where id = any($1::int[]) order by id for no key update skip locked),
+    select id, attempt, status, crashes, key from cape_issues where id = any($1::int[])
+     order by id for no key update skip locked),
   corrected as (
-    update cape_attempts a set outcome = 'interrupted', error = a.error || '; it came back and had ended the command in time'
+    update cape_attempts a
+       set outcome = 'interrupted', error = a.error || '; it came back and had ended the command in time'
       from booked join locked using (id)
      where a.issue_id = any($1::int[]) and a.issue_id = booked.id and a.token = booked.token and a.outcome = 'crashed'
     returning a.issue_id, a.token),
-  counted as (
-    select c.issue_id, count(*)::int as crashes,
-           -- Failed by the cap, and by nothing else: its latest attempt is booked as a crash.
-           exists (select from cape_attempts a join locked on locked.id = a.issue_id and locked.attempt = a.attempt
-                    where a.issue_id = c.issue_id and a.outcome = 'crashed') as capped
-      from corrected c group by c.issue_id),
+  counts as (
+    select l.id, greatest(l.crashes - c.corrected, 0) as crashes,
+           -- Failed by the cap and by nothing else: its latest attempt was booked as a crash. Another unfinished issue
+           -- may have its key by now: then it stays failed.
+           l.status = 'failed' and l.crashes - c.corrected < $3::int
+             and exists (select from cape_attempts a where a.issue_id = l.id and a.attempt = l.attempt and a.outcome = 'crashed')
+             and not exists (select from cape_issues o where o.key = l.key and o.status in ('pending', 'started')) as revived
+      from locked l join (select issue_id, count(*)::int as corrected from corrected group by issue_id) c on c.issue_id = l.id),
   written as (
     update cape_issues i
-       set crashes = greatest(i.crashes - n.crashes, 0), updated_at = now(),
+       set crashes = n.crashes, updated_at = now(),
            status = case when n.revived then 'pending' else i.status end,
            completed_at = case when n.revived then null else i.completed_at end,
            started_at = case when n.revived then null else i.started_at end,
            assigned_worker_id = case when n.revived then i.target_worker_id else i.assigned_worker_id end
-      from (select counted.issue_id, counted.crashes, capped and s.status = 'failed' and s.crashes - counted.crashes < $3::int
-                -- Another unfinished issue may have its key by now.
-                and not exists (select from cape_issues o where o.key = s.key and o.status in ('pending', 'started')) as revived
-              from counted join cape_issues s on s.id = counted.issue_id where s.id = any($1::int[])) n
-     where i.id = any($1::int[]) and i.id = n.issue_id
+      from counts n where i.id = any($1::int[]) and i.id = n.id
     returning i.id, n.revived)
 select b.id, b.token, case when w.id is null then 'busy' when w.revived then 'pending' else 'interrupted' end as state
   from booked b left join corrected c on c.issue_id = b.id and c.token = b.token left join written w on w.id = c.issue_id`;

@@ -27,10 +27,10 @@ const CONTRACT = {
   completed_at: 'timestamp with time zone',
 };
 
-async function columns(t: TestDatabase): Promise<Record<string, string>> {
+async function columns(t: TestDatabase, schema = 'public'): Promise<Record<string, string>> {
   const rows = await t.sql`
     select attname, format_type(atttypid, atttypmod) as type from pg_attribute
-     where attrelid = 'cape_issues'::regclass and attnum > 0 and not attisdropped`;
+     where attrelid = ${`${schema}.cape_issues`}::text::regclass and attnum > 0 and not attisdropped`;
   return Object.fromEntries(rows.map(({ attname, type }) => [attname, type]));
 }
 
@@ -211,6 +211,8 @@ describe('an old table is adopted', () => {
 });
 
 describe('an old table that cannot be adopted', () => {
+  let shared: TestDatabase | undefined;
+
   test.each([
     ['a missing status', 'create table cape_issues (id serial primary key, description text)', /has no column status/],
     [
@@ -238,11 +240,13 @@ describe('an old table that cannot be adopted', () => {
       /used in a policy/,
     ],
   ])('because of %s says why and stays as it was', async (_, dump, message) => {
-    const t = await createTestDatabase({ empty: true });
-    await t.sql.unsafe(dump);
-    const before = await columns(t);
-    await expect(migrate({ url: t.url, schema: 'public' })).rejects.toThrow(message);
-    expect(await columns(t)).toEqual(before);
+    shared ??= await createTestDatabase({ empty: true });
+    const { url, sql } = shared;
+    const schema = `odd_${Math.random().toString(36).slice(2)}`;
+    await sql.begin((tx) => tx.unsafe(`create schema ${schema}; set local search_path to ${schema}; ${dump}`));
+    const before = await columns(shared, schema);
+    await expect(migrate({ url, schema })).rejects.toThrow(message);
+    expect(await columns(shared, schema)).toEqual(before);
   });
 
   test('because somebody holds a lock on it fails after a while instead of queueing all others behind it', {

@@ -140,6 +140,17 @@ describe('reclassify', () => {
     expect(await claimAs(t.db, live)).toHaveLength(1);
   });
 
+  test('an issue whose key another unfinished one has by now stays failed', async () => {
+    const [id] = (await insert(t.sql, 'unlucky')) as [number];
+    await t.sql`update cape_issues set key = 'nightly' where id = ${id}`;
+    const { claimed } = await crash(id);
+    await crash(id);
+    await crash(id);
+    await t.sql`insert into cape_issues (description, key) values ('its successor', 'nightly')`;
+    expect(await reclassify(t.db, [{ id, token: claimed.token }])).toMatchObject([{ state: 'interrupted' }]);
+    expect((await stored(t.sql, id)).status).toBe('failed');
+  });
+
   test('an issue that ended otherwise meanwhile stays ended, and a locked one is to be reported again', async () => {
     const [id] = (await insert(t.sql, 'went on')) as [number];
     const { claimed } = await crash(id);
