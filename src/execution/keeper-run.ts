@@ -6,7 +6,8 @@ import type { Exit } from '../core/outcome.js';
 import { isPast, now, within } from './clock.js';
 import type { FifoPool } from './fifos.js';
 import type { GroupNotes } from './group-notes.js';
-import { groupAlive, identify, signal, stateOf } from './processes.js';
+import type { GroupWatch } from './group-watch.js';
+import { identify, signal, stateOf } from './processes.js';
 import type { Ending, StartFailure } from './protocol.js';
 import { Pump } from './pump.js';
 import { Sink } from './sink.js';
@@ -17,6 +18,7 @@ import { KEEPER_VARIABLE, RUN_VARIABLE, type Sweeper } from './sweep.js';
 export interface RunTools {
   readonly fifos: FifoPool;
   readonly notes: GroupNotes;
+  readonly watch: GroupWatch;
   readonly sweeper: Sweeper;
   readonly keeperToken: string;
 }
@@ -134,7 +136,7 @@ export class KeeperRun {
     if (this.#ending) return;
     this.#ending = true;
     const { sweeper, notes } = this.#tools;
-    const alone = !groupAlive(this.pid);
+    const alone = !(await this.#groupAlive());
     const groupGone = alone || (await this.#endGroup());
     let swept = true;
     // The row of a success runs nowhere again, so its strays may wait for a pass shared with others.
@@ -149,13 +151,17 @@ export class KeeperRun {
   async #endGroup(): Promise<boolean> {
     signal(-this.pid, 'SIGTERM');
     const began = now().mono;
-    for (let wait = 1; groupAlive(this.pid) && now().mono - began < this.#graceMs; wait = Math.min(wait * 2, 50))
+    for (let wait = 1; (await this.#groupAlive()) && now().mono - began < this.#graceMs; wait = Math.min(wait * 2, 50))
       await pause(wait);
-    for (let tries = 0; groupAlive(this.pid) && tries < KILL_TRIES; tries++) {
+    for (let tries = 0; (await this.#groupAlive()) && tries < KILL_TRIES; tries++) {
       signal(-this.pid, 'SIGKILL');
       await pause(Math.min(tries + 1, 20));
     }
-    return !groupAlive(this.pid);
+    return !(await this.#groupAlive());
+  }
+
+  #groupAlive(): Promise<boolean> {
+    return this.#tools.watch.alive(this.pid);
   }
 
   #summary(allGone: boolean): Ending {

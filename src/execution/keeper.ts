@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { isPast, now } from './clock.js';
 import { FifoPool } from './fifos.js';
 import { GroupNotes } from './group-notes.js';
+import { GroupWatch } from './group-watch.js';
 import { type KeeperRun, type RunTools, startRun } from './keeper-run.js';
 import { identify } from './processes.js';
 import { type Ending, type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
@@ -43,6 +44,7 @@ class Keeper {
     this.#tools = {
       fifos: new FifoPool(config.dir, config.toolPath),
       notes: new GroupNotes(join(config.dir, 'groups'), config, (pid) => this.#introduce(pid)),
+      watch: new GroupWatch(),
       sweeper: new Sweeper(),
       keeperToken: config.token,
     };
