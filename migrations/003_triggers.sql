@@ -60,10 +60,10 @@ create function cape_end_lease(issue int, why text) returns void
 language plpgsql security definer set search_path from current as $$
 begin
   update cape_leases set cancel = why where issue_id = issue and instance is not null;
+  if found then perform pg_notify('cape_issues', 'cancel'); end if;
   with ended as (delete from cape_leases where issue_id = issue and instance is null returning *)
   insert into cape_attempts (issue_id, attempt, token, worker_id, started_at, outcome, error)
   select issue_id, attempt, token, worker_id, started_at, 'interrupted', why from ended;
-  perform pg_notify('cape_issues', 'cancel');
 end $$;
 revoke execute on function cape_end_lease(int, text) from public;
 
@@ -81,11 +81,10 @@ begin
   elsif new.status <> 'started' then
     new.completed_at := coalesce(new.completed_at, now());
   end if;
-  if old.leased then
-    perform cape_end_lease(old.id, format('set to %s by hand', new.status));
-    -- Still held by a process of ours: whatever the status, not claimable until that attempt has ended.
-    new.leased := exists (select from cape_leases where issue_id = old.id);
-  end if;
+  perform cape_end_lease(old.id, format('set to %s by hand', new.status));
+  -- Still held by a process of ours: whatever the status, not claimable until that attempt has ended. Looked up, not
+  -- taken from the row: with a wrong `leased` in it every claim of the row would fail on the lease's key.
+  new.leased := exists (select from cape_leases where issue_id = old.id);
   return new;
 end $$;
 

@@ -40,6 +40,15 @@ describe('a running issue', () => {
     expect((await claimAs(t.db, worker))[0]).toMatchObject({ attempt: 2, issue: { id } });
   });
 
+  test('stays unclaimable also where somebody edits our own mark of it', async () => {
+    const { id, claimed } = await running();
+    await t.sql`update cape_issues set leased = false where id = ${id}`;
+    await t.sql`update cape_issues set status = 'pending' where id = ${id}`;
+    expect(await claimAs(t.db, worker)).toEqual([]);
+    await settle(t.db, [requeued(claimed)]);
+    expect(await claimAs(t.db, worker)).toHaveLength(1);
+  });
+
   test('that is completed by hand keeps that, whatever its attempt comes to', async () => {
     for (const completed_at of ['now()', 'null']) {
       const { id, claimed } = await running();

@@ -77,7 +77,9 @@ function flat(plan: Plan): Plan[] {
 function expectNarrow(nodes: readonly Plan[]): void {
   for (const node of nodes) {
     const met = node['Actual Rows'] * node['Actual Loops'] + (node['Rows Removed by Filter'] ?? 0);
-    expect(met, `${node['Node Type']} on ${node['Relation Name'] ?? node['Index Name'] ?? '-'}`).toBeLessThanOrEqual(500);
+    expect(met, `${node['Node Type']} on ${node['Relation Name'] ?? node['Index Name'] ?? '-'}`).toBeLessThanOrEqual(
+      500,
+    );
     if (node['Relation Name'] === 'cape_issues') expect(node['Node Type']).not.toBe('Seq Scan');
   }
 }
