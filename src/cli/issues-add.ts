@@ -114,7 +114,8 @@ function toIssue(description: string, flags: AddFlags): NewIssue {
 async function waitFor(client: CapeClient, id: number): Promise<void> {
   const patience = new AbortController();
   const giveUp = () => patience.abort(new CapeError('refused', `issue ${id}: no longer waited for; it goes on`));
-  process.once('SIGINT', giveUp).once('SIGTERM', giveUp);
+  // Not `once`: the terminal and npm both deliver a Ctrl-C, and the second would end the program before it has said so.
+  process.on('SIGINT', giveUp).on('SIGTERM', giveUp);
   const issue = await client
     .wait(id, {
       signal: patience.signal,

@@ -8,6 +8,7 @@ import { createClient } from '../../src/client.js';
 import { settle } from '../../src/queue/settle.js';
 import { type Actor, actor, claimAs, done, ended } from '../queue/actors.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { until } from '../support/until.js';
 import { cli, emptyFolder, type RunOptions, start } from './run-cli.js';
 
 let t: TestDatabase;
@@ -126,6 +127,17 @@ describe('issues add', () => {
       stderr: expect.stringMatching(/^cape-worker: issue \d+: failed: exit code 3\n$/),
     });
   });
+});
+
+test('Ctrl-C ends the waiting and not the issue', async () => {
+  const waiting = start(['issues', 'add', 'goes on', '--wait', '--run-at', '+1h'], { env: { DATABASE_URL: t.url } });
+  const id = await until(() => Number(waiting.output().stdout));
+  waiting.process.kill('SIGINT');
+  expect(await waiting.ended).toMatchObject({
+    code: 1,
+    stderr: `cape-worker: issue ${id}: no longer waited for; it goes on\n`,
+  });
+  expect(await issue(id)).toMatchObject({ status: 'pending' });
 });
 
 describe('issues list and show', () => {
