@@ -17,7 +17,8 @@ const TRY_AGAIN_MS = 10_000;
 
 interface Known {
   readonly row: WorkerRow;
-  deadSince: number | null;
+  /** The table names it no longer: it stays here until its issues are taken over. */
+  readonly replaced: boolean;
   tryAt: number;
 }
 
@@ -39,7 +40,7 @@ export class Neighbours {
 
   /** The worker whose id this process took over: the table no longer names it, its issues may still be held. */
   remember(row: WorkerRow): void {
-    if (row.machine === this.#machine) this.#known.set(row.instance, { row, deadSince: null, tryAt: 0 });
+    if (row.machine === this.#machine) this.#known.set(row.instance, { row, replaced: true, tryAt: 0 });
   }
 
   /** Reads anew who else is here. */
@@ -47,11 +48,10 @@ export class Neighbours {
     if (this.#machine === null) return;
     const found = new Map<string, Known>();
     for (const row of await neighbours(this.#db, this.#machine, this.#instance)) {
-      const before = this.#known.get(row.instance);
-      found.set(row.instance, { row, deadSince: before?.deadSince ?? null, tryAt: before?.tryAt ?? 0 });
+      found.set(row.instance, { row, replaced: false, tryAt: this.#known.get(row.instance)?.tryAt ?? 0 });
     }
     for (const [instance, known] of this.#known) {
-      if (known.deadSince !== null && !found.has(instance)) found.set(instance, known);
+      if (known.replaced) found.set(instance, known);
     }
     this.#known = found;
   }
@@ -70,10 +70,7 @@ export class Neighbours {
   }
 
   #isRipe(known: Known, time: number): boolean {
-    const { row } = known;
-    if (isAlive({ pid: row.pid, start: row.pid_start })) return false;
-    known.deadSince ??= time;
-    return time >= known.tryAt;
+    return time >= known.tryAt && !isAlive({ pid: known.row.pid, start: known.row.pid_start });
   }
 
   /** Proves a worker dead, ends what it left, and releases its issues at once. Without proof the leases' time decides. */

@@ -1,0 +1,18 @@
+/** What a program that embeds the worker imports. Exports only. */
+export {
+  type CapeClient,
+  type ClientOptions,
+  createClient,
+  type ListFilter,
+  type NewIssue,
+  type Stats,
+  type WaitOptions,
+  type WorkerRow,
+} from './client.js';
+export { type Config, type FlagValues, type LoadedConfig, loadConfig } from './config.js';
+export { CapeError, type ErrorKind, EXIT } from './core/errors.js';
+export { type Attempt, type ClaimedIssue, type Issue, STATUSES, type Status } from './core/issue.js';
+export { type MigrateOptions, migrate } from './db/migrate.js';
+export type { Log } from './log.js';
+export type { Handler, HandlerContext } from './worker/handler.js';
+export { IssueWorker, type IssueWorkerOptions } from './worker/issue-worker.js';
