@@ -19,6 +19,14 @@ export interface Command<Flags extends object = object> {
   run(input: { readonly words: readonly string[]; readonly flags: Flags }): Promise<number>;
 }
 
+/** A command as the list of all knows it, before its code is loaded. */
+export interface Listed {
+  /** One or two words. */
+  readonly name: string;
+  readonly about: string;
+  load(): Promise<Command>;
+}
+
 /** Keeps the types of the flags inside the command's own file: outside, every command looks alike. */
 export function command<Flags extends object>(definition: Command<Flags>): Command {
   return definition as unknown as Command;

@@ -1,12 +1,5 @@
 /** Every command: its name, one line about it, and where its code is. Only the code of the one that runs is loaded. */
-import type { Command } from './command.js';
-
-export interface Listed {
-  /** One or two words. */
-  readonly name: string;
-  readonly about: string;
-  load(): Promise<Command>;
-}
+import type { Listed } from './command.js';
 
 /** Runs where no command is given. */
 export const DEFAULT_COMMAND = 'run';
@@ -100,6 +93,6 @@ export const COMMANDS: readonly Listed[] = [
   {
     name: 'completion',
     about: 'Print a completion script for bash or zsh',
-    load: async () => (await import('./completion.js')).completion,
+    load: async () => (await import('./completion.js')).completionOf(COMMANDS, Object.keys(GROUPS)),
   },
 ];

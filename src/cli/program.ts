@@ -7,8 +7,8 @@ import yargs, { type Argv, type CommandModule } from 'yargs';
 import { CapeError } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { programVersion } from '../db/migration-files.js';
-import type { Command } from './command.js';
-import { COMMANDS, DEFAULT_COMMAND, GROUPS, type Listed } from './commands.js';
+import type { Command, Listed } from './command.js';
+import { COMMANDS, DEFAULT_COMMAND, GROUPS } from './commands.js';
 
 export type Parsed =
   | { readonly kind: 'text'; readonly text: string }
