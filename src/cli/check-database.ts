@@ -1,53 +1,54 @@
 /** The part of `check` that looks at the database. A running embedded one is attached to; none is started. */
 import type { LoadedConfig } from '../config.js';
-import { messageOf } from '../core/errors.js';
-import { connect, type Queryable, redactUrl, serverVersion } from '../db/connect.js';
+import { CapeError } from '../core/errors.js';
+import { connect, type Database, type Queryable, redactUrl, serverVersion } from '../db/connect.js';
 import { listen } from '../db/listen.js';
 import { migrationStatus } from '../db/migrate.js';
-import { oddities } from '../queue/read.js';
+import { type Oddities, oddities } from '../queue/read.js';
 import { embeddedDataDir, openDatabase } from './database.js';
 import { type Finding, finding } from './finding.js';
 
+const APPLICATION_NAME = 'cape-worker check';
+
 export async function checkDatabase(loaded: LoadedConfig): Promise<Finding[]> {
-  if (loaded.config.databaseUrl !== undefined) return lookAt(loaded.config.databaseUrl, loaded);
-  const { embeddedStatus } = await import('../db/embedded/index.js');
   try {
-    const { state, dataDir } = await embeddedStatus({ dataDir: await embeddedDataDir(loaded) });
-    if (state !== 'running') {
-      const detail = `the embedded Postgres in ${dataDir} is ${state}; a worker starts it`;
-      return [{ what: 'database', ok: null, detail }];
-    }
-    // As an attempt would: attaches, and refuses to start one that has stopped meanwhile.
-    const attached = { ...loaded, environment: { ...loaded.environment, CAPE_ISSUE_ID: 'check' } };
-    const database = await openDatabase(attached, () => {});
-    try {
-      return await lookAt(database.url, loaded);
-    } finally {
-      await database.release();
-    }
+    const { databaseUrl } = loaded.config;
+    return databaseUrl === undefined ? await checkEmbedded(loaded) : await lookAt(databaseUrl, loaded);
   } catch (error) {
-    return [{ what: 'database', ok: false, detail: messageOf(error) }];
+    // Before there is anything to look at: a malformed URL, no home folder for the embedded one.
+    if (!(error instanceof CapeError)) throw error;
+    return [{ what: 'database', ok: false, detail: error.message }];
   }
 }
 
-async function lookAt(url: string, { config: { schema, migrate } }: LoadedConfig): Promise<Finding[]> {
-  const applicationName = 'cape-worker check';
-  const found: Finding[] = [];
-  let db: ReturnType<typeof connect> | undefined;
+async function checkEmbedded(loaded: LoadedConfig): Promise<Finding[]> {
+  const { embeddedStatus } = await import('../db/embedded/index.js');
+  const { state, dataDir } = await embeddedStatus({ dataDir: await embeddedDataDir(loaded) });
+  if (state !== 'running') {
+    const detail = `the embedded Postgres in ${dataDir} is ${state}; a worker starts it`;
+    return [{ what: 'database', ok: null, detail }];
+  }
+  // As an attempt would: attaches, and refuses to start one that has stopped meanwhile.
+  const asAttempt = { ...loaded, environment: { ...loaded.environment, CAPE_ISSUE_ID: 'check' } };
+  const database = await openDatabase(asAttempt, () => {});
   try {
-    const connected = connect({ url, schema, applicationName });
-    db = connected;
-    found.push(await finding('database', () => version(connected, url)));
-    // Without a connection every further line would say the same.
-    if (found[0]?.ok === false) return found;
-    found.push(await schemaFinding(connected, schema, migrate));
-    found.push(await listenFinding(url, applicationName));
-    if (found[1]?.ok === true) found.push(...(await queueFindings(connected)));
-    return found;
-  } catch (error) {
-    return [...found, { what: 'database', ok: false, detail: messageOf(error) }];
+    return await lookAt(database.url, loaded);
   } finally {
-    await db?.close();
+    await database.release();
+  }
+}
+
+async function lookAt(url: string, loaded: LoadedConfig): Promise<Finding[]> {
+  const db = connect({ url, schema: loaded.config.schema, applicationName: APPLICATION_NAME });
+  try {
+    const reached = await finding('database', () => version(db, url));
+    // Without a connection every further line would say the same.
+    if (!reached.ok) return [reached];
+    const schema = await finding('schema', () => checkSchema(db, loaded.config.migrate));
+    const heard = await finding('LISTEN', () => checkListen(url));
+    return [reached, schema, heard, ...(schema.ok ? await queueFindings(db) : [])];
+  } finally {
+    await db.close();
   }
 }
 
@@ -56,56 +57,48 @@ async function version(db: Queryable, url: string): Promise<string> {
   return `Postgres ${Math.floor(number / 10_000)}.${number % 10_000} at ${redactUrl(url)}`;
 }
 
-async function schemaFinding(db: Queryable, schema: string, migrates: boolean): Promise<Finding> {
-  const what = 'schema';
-  try {
-    const status = await migrationStatus(db);
-    const at = `"${schema}" is at migration ${status.version}`;
-    if (status.tooNew !== null)
-      return { what, ok: false, detail: `${at}; it needs cape-worker ${status.tooNew} or newer` };
-    if (status.changed.length > 0)
-      return { what, ok: false, detail: `${at}; changed files: ${status.changed.join(', ')}` };
-    if (status.pending.length === 0) return { what, ok: true, detail: at };
-    const missing = `${at}; not applied: ${status.pending.join(', ')}`;
-    if (migrates) return { what, ok: null, detail: `${missing}; a worker applies them at its start` };
-    return { what, ok: false, detail: `${missing}; run: cape-worker migrate` };
-  } catch (error) {
-    return { what, ok: false, detail: messageOf(error) };
-  }
+async function checkSchema(db: Database, migrates: boolean): Promise<Omit<Finding, 'what'>> {
+  const { version, tooNew, changed, pending } = await migrationStatus(db);
+  const at = `"${db.schema}" is at migration ${version}`;
+  if (tooNew !== null) return { ok: false, detail: `${at}; it needs cape-worker ${tooNew} or newer` };
+  if (changed.length > 0) return { ok: false, detail: `${at}; files changed since: ${changed.join(', ')}` };
+  if (pending.length === 0) return { ok: true, detail: at };
+  const missing = `${at}; not applied: ${pending.join(', ')}`;
+  if (migrates) return { ok: null, detail: `${missing}; a worker applies them at its start` };
+  return { ok: false, detail: `${missing}; run: cape-worker migrate` };
 }
 
+/** The listener tries for ever; a check does not. */
 const LISTEN_MS = 5000;
 
-async function listenFinding(url: string, applicationName: string): Promise<Finding> {
-  let listening: () => void = () => {};
+async function checkListen(url: string): Promise<string | Omit<Finding, 'what'>> {
+  let listening = () => {};
   const proven = new Promise<void>((resolve) => {
     listening = resolve;
   });
-  const listener = listen({ url, applicationName }, 'cape_issues', { notify() {}, listening });
+  const listener = listen({ url, applicationName: APPLICATION_NAME }, 'cape_issues', { notify() {}, listening });
   const timer = setTimeout(listening, LISTEN_MS);
   await proven;
   clearTimeout(timer);
   const { hears } = listener;
   await listener.close();
-  const detail = hears
-    ? 'notifications are heard'
-    : 'nothing is heard (a pooler in transaction mode?); a worker then polls, so issues start later';
-  return { what: 'LISTEN', ok: hears ? true : null, detail };
+  if (hears) return 'notifications are heard';
+  return {
+    ok: null,
+    detail: 'nothing is heard (a pooler in transaction mode?); a worker polls, so issues start later',
+  };
 }
+
+const ODD: Readonly<Record<keyof Oddities, string>> = {
+  other_status: 'with a status that is none of ours; no worker touches them',
+  started_unleased: 'started but held by nobody; cape-worker issues cancel, then retry',
+  held_by_others: 'started by a program that knows no leases; stop workers of the old system',
+};
 
 /** Rows that wait for nobody, and workers that can't be fenced. */
 async function queueFindings(db: Queryable): Promise<Finding[]> {
-  try {
-    const odd = await oddities(db);
-    const findings: [number, string][] = [
-      [odd.other_status, 'issues have a status that is none of ours; no worker touches them'],
-      [odd.started_unleased, 'issues are started but held by nobody; cape-worker issues cancel, then retry'],
-      [odd.held_by_others, 'issues were started by a program that knows no leases: stop a worker of the old system'],
-    ];
-    const said = findings.filter(([count]) => count > 0);
-    if (said.length === 0) return [{ what: 'queue', ok: true, detail: 'no row is in an odd state' }];
-    return said.map(([count, text]) => ({ what: 'queue', ok: null, detail: `${count} ${text}` }));
-  } catch (error) {
-    return [{ what: 'queue', ok: false, detail: messageOf(error) }];
-  }
+  const found: Oddities = await oddities(db);
+  const odd = (Object.keys(ODD) as (keyof Oddities)[]).filter((name) => found[name] > 0);
+  if (odd.length === 0) return [{ what: 'queue', ok: true, detail: 'no row is in an odd state' }];
+  return odd.map((name) => ({ what: 'queue', ok: null, detail: `${found[name]} issues ${ODD[name]}` }));
 }

@@ -1,6 +1,6 @@
 /** `check`: would a worker run here? Starts nothing and changes nothing; a line for each thing that it needs. */
 import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../config.js';
-import { EXIT, messageOf } from '../core/errors.js';
+import { CapeError, EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { checkDatabase } from './check-database.js';
 import { checkCommand, checkLogDir, checkWorkingDir } from './check-host.js';
@@ -28,8 +28,9 @@ async function findAll(flags: object): Promise<Finding[]> {
   try {
     loaded = loadConfig({ flags: settingFlags(flags) });
   } catch (error) {
+    if (!(error instanceof CapeError)) throw error;
     // Nothing else can be looked at: which database, which command?
-    return [{ what: 'configuration', ok: false, detail: messageOf(error) }];
+    return [{ what: 'configuration', ok: false, detail: error.message }];
   }
   return [
     { what: 'configuration', ok: true, detail: 'every setting is allowed; see cape-worker config' },

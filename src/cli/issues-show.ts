@@ -34,20 +34,18 @@ async function printIssue(issue: Issue, attempts: readonly Attempt[]): Promise<v
   if (attempts.length === 0) return;
   print(`\n${title('attempts')}`);
   await printTable(['NO', 'WORKER', 'STARTED', 'TOOK', 'OUTCOME', 'ERROR'], attempts.map(attemptCells));
-  const tail = attempts.findLast((attempt) => attempt.tail)?.tail;
-  if (tail) section('end of the output', printable(tail));
+  const last = attempts.findLast((attempt) => attempt.tail);
+  if (last?.tail) section(`end of the output of attempt ${last.attempt}`, printable(last.tail));
 }
 
 function section(name: string, text: string): void {
   print(`\n${title(name)}\n${text.replace(/\n$/, '')}`);
 }
 
-/** Only what says something about this issue. */
+/** Only what says something about this issue. Every text is made safe. */
 function fieldsOf(issue: Issue): [string, string][] {
   const limit = issue.max_attempts === 0 ? 'no limit' : `at most ${issue.max_attempts}`;
   const fields: [string, string | number | Date | null][] = [
-    ['issue', issue.id],
-    ['status', statusText(issue.status)],
     ['worker', issue.assigned_worker_id],
     ['directed to', issue.target_worker_id],
     ['priority', issue.priority],
@@ -63,13 +61,15 @@ function fieldsOf(issue: Issue): [string, string][] {
     ['key', issue.key],
     ['error', issue.last_error],
   ];
-  return fields.filter(([, value]) => value !== null).map(([name, value]) => [name, cell(value)]);
-}
-
-function cell(value: string | number | Date | null): string {
-  // A status comes coloured; everything that came from outside is made safe.
-  if (typeof value === 'string') return value.startsWith('\u001b[') ? value : oneLine(value);
-  return value instanceof Date ? timeText(value) : String(value);
+  const known = fields.filter(([, value]) => value !== null);
+  return [
+    ['issue', String(issue.id)],
+    ['status', statusText(issue.status)],
+    ...known.map(([name, value]): [string, string] => [
+      name,
+      value instanceof Date ? timeText(value) : oneLine(String(value)),
+    ]),
+  ];
 }
 
 function attemptCells(attempt: Attempt): string[] {

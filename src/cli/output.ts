@@ -1,6 +1,7 @@
 /** How results are printed: tables and words for people, JSON for programs. Issue text never reaches a terminal raw. */
 import pc from 'picocolors';
 import type { Status } from '../core/issue.js';
+import { oneLine } from '../core/text.js';
 
 /** Colours on a terminal only (picocolors also minds NO_COLOR). */
 const colors = pc.createColors(process.stdout.isTTY === true && pc.isColorSupported);
@@ -56,9 +57,9 @@ const STATUS_COLORS: Readonly<Record<Status, (text: string) => string>> = {
   cancelled: colors.dim,
 };
 
-/** A status in its colour; one that somebody wrote by hand stays plain. */
+/** A status in its colour. One that somebody wrote by hand stays plain, and safe. */
 export function statusText(status: string): string {
-  return STATUS_COLORS[status as Status]?.(status) ?? status;
+  return STATUS_COLORS[status as Status]?.(status) ?? oneLine(status);
 }
 
 /** `1h 03m`, `2m 05s`, `4.2 s`, `12 ms`: two units at most. */

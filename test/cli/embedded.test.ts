@@ -3,7 +3,8 @@ import { chmodSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { cli, emptyFolder } from './run-cli.js';
+import { until } from '../support/until.js';
+import { cli, emptyFolder, start } from './run-cli.js';
 
 let env: Record<string, string>;
 
@@ -59,4 +60,16 @@ test('db start leaves it running: its URL serves any client, an attempt may atta
 
   expect(await cli(['db', 'stop'], { env })).toMatchObject({ code: 0, stdout: 'stopped\n' });
   expect(await cli(['db', 'stop'], { env })).toMatchObject({ code: 0, stdout: 'not running\n' });
+});
+
+test('a worker runs on it, says where its data is, and starts at once what another terminal adds', async () => {
+  const worker = start(['--worker-id', 'alleycat-1', '--command', "sh -c 'exit 0'"], { env });
+  await until(() => worker.output().stdout.includes(`its data is in ${env.CAPE_DATA_DIR}`), {
+    what: 'the place of the data',
+  });
+  const added = await cli(['issues', 'add', '--wait', 'Fix the login bug'], { env });
+  expect(added).toMatchObject({ code: 0, stderr: '' });
+  worker.process.kill('SIGTERM');
+  expect(await worker.ended).toMatchObject({ code: 0 });
+  expect((await cli(['db', 'status'], { env })).stdout).toMatch(/^state +stopped$/m);
 });

@@ -146,8 +146,10 @@ describe('issues list and show', () => {
     const listed = await issues(['list', '--search', 'owned']);
     expect(listed.stdout.split('\n')).toHaveLength(3);
     expect(listed.stdout).toContain('first\\u001b]0;owned\\u0007 line');
+    await t.sql`update cape_issues set last_error = ${'\u001b[2J gone'} where id = ${id}`;
     const shown = await issues(['show', String(id)]);
     expect(shown.stdout).toContain('second line');
+    expect(shown.stdout).toContain('\\u001b[2J gone');
     expect(`${listed.stdout}${shown.stdout}`).not.toContain('\u001b');
   });
 
@@ -171,7 +173,7 @@ describe('issues list and show', () => {
     ]);
     const { stdout } = await issues(['show', String(id)]);
     expect(stdout).toMatch(/1 +alleycat-1 .* failed \(exit 9\) +exit code 9/);
-    expect(stdout).toContain('end of the output\nwhat it said last\n');
+    expect(stdout).toContain('end of the output of attempt 1\nwhat it said last\n');
   });
 
   test('an unknown status, a bad id and an id that is not there', async () => {

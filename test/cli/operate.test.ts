@@ -97,7 +97,7 @@ describe('check', () => {
     expect(stdout).toContain(
       '! configuration: environment: unknown variable CAPE_WORKER_IDD; did you mean CAPE_WORKER_ID?',
     );
-    expect(stdout).toContain('! queue: 1 issues were started by a program that knows no leases');
+    expect(stdout).toContain('! queue: 1 issues started by a program that knows no leases');
   });
 
   test('a bad setting and an unreachable database', async () => {
