@@ -65,6 +65,8 @@ interface Tools {
 
 /** An issue that could not be started through no fault of its own is tried again after so long. */
 const UNRUNNABLE_MS = 10_000;
+/** Longest wait for an answer to a renewal. */
+const LEASE_DEADLINE_MS = 10_000;
 /** How long a stopping worker tries to write back what has ended where the database is away. */
 const LAST_WORDS_MS = 10_000;
 
@@ -73,7 +75,9 @@ export async function runCrew(options: CrewOptions): Promise<void> {
   const { config, databaseUrl: url, workerId, log, stopping } = options;
   const tools = prepareTools(options);
   const shared = { url, schema: config.schema, applicationName: `cape-worker ${workerId}`, planner: true };
-  const connections = { queue: connect(shared), leases: connect(shared) };
+  // A renewal that hangs on a dead connection must be given up in time for another one within the lease.
+  const deadlineMs = Math.min(LEASE_DEADLINE_MS, renewalInterval(config.lease));
+  const connections = { queue: connect(shared), leases: connect({ ...shared, deadlineMs }) };
   try {
     await waitForDatabase(connections.queue, log, stopping.asked);
     if (stopping.asked.aborted) return;
@@ -193,7 +197,18 @@ async function assemble(
     rescuer: new Rescuer(leases, intervalMs + config.grace + LEASE_MARGIN_MS, log),
     onPromoted: () => loop.look(),
   });
-  return new Crew({ workerId, attempts, loop, keeper, upkeep, neighbours, log, wasTaken: () => crew.taken });
+  const disconnect = () => void Promise.all([queue.close(), leases.close()]);
+  return new Crew({
+    workerId,
+    attempts,
+    loop,
+    keeper,
+    upkeep,
+    neighbours,
+    trustMs,
+    wasTaken: () => crew.taken,
+    disconnect,
+  });
 }
 
 function makeStarter(
@@ -214,8 +229,10 @@ interface CrewParts {
   readonly keeper: LeaseKeeper;
   readonly upkeep: Upkeep;
   readonly neighbours: Neighbours;
-  readonly log: Log;
+  /** How long after its last renewal a lease counts as ours, milliseconds. */
+  readonly trustMs: number;
   readonly wasTaken: () => boolean;
+  readonly disconnect: () => void;
 }
 
 /** The three loops that make a worker. */
@@ -243,26 +260,32 @@ class Crew {
 
   drain(): void {
     this.#parts.loop.stop();
+    // An hour's result is worth waiting for as long as it can still be written.
+    void this.#giveUpLater(() => (this.#parts.attempts.idle ? LAST_WORDS_MS : this.#parts.trustMs));
   }
 
   giveBack(): void {
-    const { attempts, loop } = this.#parts;
-    attempts.endAll('interrupted');
-    loop.stop();
-    void this.#giveUpLater();
+    this.#parts.attempts.endAll('interrupted');
+    this.#parts.loop.stop();
+    void this.#giveUpLater(() => LAST_WORDS_MS);
   }
 
   leave(): void {
-    const { attempts, loop } = this.#parts;
-    attempts.killAll();
-    loop.abandon();
+    this.#parts.attempts.killAll();
+    this.#abandon();
   }
 
   /** What has ended is written back while the database answers; else its leases run out and others go on. */
-  async #giveUpLater(): Promise<void> {
-    const { attempts, loop } = this.#parts;
-    await attempts.allEnded();
-    this.#patience = setTimeout(() => loop.abandon(), LAST_WORDS_MS);
+  async #giveUpLater(patience: () => number): Promise<void> {
+    await this.#parts.attempts.allEnded();
+    clearTimeout(this.#patience);
+    this.#patience = setTimeout(() => this.#abandon(), patience());
+  }
+
+  /** A query on a dead connection would hold everything up until its deadline. */
+  #abandon(): void {
+    this.#parts.loop.abandon();
+    this.#parts.disconnect();
   }
 
   /** Resolves when the loop is done and everything stands still. */

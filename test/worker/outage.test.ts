@@ -1,0 +1,215 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Issue } from '../../src/core/issue.js';
+import { createTestDatabase } from '../support/database.js';
+import { startProxy, type TcpProxy } from '../support/proxy.js';
+import { until } from '../support/until.js';
+import { startWorker, type TestWorker, tempFolder } from '../support/worker.js';
+
+const { url, sql } = await createTestDatabase();
+let proxy: TcpProxy;
+
+beforeEach(async () => {
+  await sql`truncate cape_issues; truncate cape_attempts; truncate cape_workers`.simple();
+  proxy = await startProxy(url);
+});
+afterEach(() => proxy.close());
+
+async function add(description: string): Promise<number> {
+  const [row] = await sql`insert into cape_issues (description) values (${description}) returning id`;
+  return row!.id;
+}
+
+async function issue(id: number): Promise<Issue> {
+  const [row] = await sql<Issue[]>`select * from cape_issues where id = ${id}`;
+  return row!;
+}
+
+const completed = (id: number) =>
+  until(async () => (await issue(id)).status === 'completed' && issue(id), { timeoutMs: 25_000 });
+
+async function ready(worker: TestWorker): Promise<void> {
+  await until(() => worker.lines.some((line) => line.includes('is ready')));
+}
+
+const outageLines = (worker: TestWorker) =>
+  worker.lines.filter((line) => line.includes('trying again until it is back'));
+
+describe('an answer that is lost', () => {
+  test('to a claim: what it took is worked on, once', async () => {
+    // Slow enough to take the answer away from.
+    await sql.unsafe(`
+      create function test_slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.5); return new; end';
+      create trigger test_slow before update on cape_issues for each row when (new.status = 'started') execute function test_slow()`);
+    try {
+      const runs: number[] = [];
+      const worker = startWorker({
+        databaseUrl: proxy.url(url),
+        pollInterval: '200ms',
+        handler: ({ id }) => runs.push(id),
+      });
+      await ready(worker);
+      const id = await add('ambiguous');
+      await until(async () => (await sql`select from pg_stat_activity where wait_event = 'PgSleep'`).length > 0, {
+        what: 'the claim',
+      });
+      proxy.mode = 'cut';
+      await until(async () => (await sql`select from cape_leases`).length === 1, { what: 'the claim to be committed' });
+      proxy.mode = 'pass';
+      expect(await completed(id)).toMatchObject({ attempt: 1, failures: 0, crashes: 0 });
+      expect(runs).toEqual([id]);
+      expect(worker.lines).toContain(`warn: issue ${id}: the answer to its claim was lost, the claim was not`);
+    } finally {
+      await sql.unsafe('drop trigger test_slow on cape_issues; drop function test_slow()');
+    }
+  });
+
+  test('to a settlement: it is asked about, not sent again, and the next issue is taken', async () => {
+    let finish: (() => void) | undefined;
+    const handler = ({ description }: { description: string }) =>
+      description === 'held' ? new Promise<void>((done) => (finish = done)) : undefined;
+    const worker = startWorker({ databaseUrl: proxy.url(url), pollInterval: '200ms', handler });
+    const id = await add('held');
+    await until(() => finish);
+    proxy.mode = 'cut';
+    finish!();
+    await until(async () => (await issue(id)).status === 'completed', { what: 'the settlement to be committed' });
+    proxy.mode = 'pass';
+    await completed(await add('next'));
+    expect(worker.lines.filter((line) => line.includes('no longer ours'))).toEqual([]);
+    expect(await sql`select from cape_attempts`).toHaveLength(2);
+  });
+
+  test('again and again, at random: sixty issues still run exactly once each', async () => {
+    const runs = new Map<number, number>();
+    const handler = async ({ id }: { id: number }) => {
+      runs.set(id, (runs.get(id) ?? 0) + 1);
+      await new Promise((done) => setTimeout(done, 5));
+    };
+    await sql`insert into cape_issues (description) select 'n ' || n from generate_series(1, 60) n`;
+    const worker = startWorker({ databaseUrl: proxy.url(url), pollInterval: '100ms', concurrency: 3, handler });
+    let flips = 0;
+    const flip = setInterval(() => {
+      proxy.mode = flips++ % 4 === 3 ? 'cut' : 'pass';
+    }, 25);
+    try {
+      await until(async () => (await sql`select from cape_issues where status <> 'completed'`).length === 0, {
+        timeoutMs: 25_000,
+      });
+    } finally {
+      clearInterval(flip);
+    }
+    expect(flips).toBeGreaterThan(4);
+    expect([...runs.values()].filter((count) => count !== 1)).toEqual([]);
+    expect(await sql`select from cape_issues where attempt <> 1 or crashes > 0 or failures > 0`).toHaveLength(0);
+  });
+});
+
+describe('a database that is gone for a while', () => {
+  test('costs a running command nothing: it runs on, and its result is written when the database is back', async () => {
+    const dir = tempFolder();
+    const worker = startWorker({
+      databaseUrl: proxy.url(url),
+      workingDir: dir,
+      lease: '20s',
+      command: `sh -c 'while ! test -e go; do sleep 0.05; done'`,
+    });
+    const id = await add('long');
+    await until(async () => (await issue(id)).status === 'started');
+    proxy.mode = 'refuse';
+    proxy.reset();
+    await until(() => outageLines(worker).length > 0);
+    writeFileSync(join(dir, 'go'), '');
+    await until(() => worker.lines.some((line) => line.includes('attempt 1 succeeded')));
+    expect((await issue(id)).status).toBe('started');
+    proxy.mode = 'pass';
+    expect(await completed(id)).toMatchObject({ attempt: 1, crashes: 0 });
+    expect(outageLines(worker)).toHaveLength(1);
+    await until(() => worker.lines.some((line) => line.includes('the database is back')));
+  });
+
+  test('ends a command in time before its lease can be taken, and the attempt costs nothing', async () => {
+    // Trusted for lease - grace - margin = 10 - 0.5 - 5 = 4.5 s after the last confirmed renewal.
+    const worker = startWorker({
+      databaseUrl: proxy.url(url),
+      lease: '10s',
+      command: `sh -c 'test "$CAPE_ATTEMPT" = 2 || sleep 60'`,
+    });
+    const id = await add('long');
+    await until(async () => (await issue(id)).status === 'started');
+    proxy.mode = 'blackhole';
+    const [lease] = await sql`select extract(epoch from lease_until) * 1000 as until from cape_leases`;
+    await until(() => worker.lines.some((line) => line.includes('attempt 1 interrupted')), { timeoutMs: 15_000 });
+    expect(Date.now()).toBeLessThan(Number(lease!.until));
+    proxy.mode = 'pass';
+    proxy.reset();
+    expect(await completed(id)).toMatchObject({ attempt: 2, failures: 0, crashes: 0 });
+  });
+
+  test('through cut sessions is hardly noticed, and inserts wake the worker again', async () => {
+    const worker = startWorker({ databaseUrl: url, pollInterval: '1h' });
+    await completed(await add('before'));
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'cape-worker test-1%'`;
+    await completed(await add('after'));
+    expect(worker.lines.filter((line) => line.startsWith('error'))).toEqual([]);
+  });
+
+  test('does not keep a worker from leaving when it is asked twice', async () => {
+    const worker = startWorker({ databaseUrl: proxy.url(url), command: `sh -c 'sleep 60'` });
+    await add('long');
+    await until(async () => (await sql`select from cape_leases`).length === 1);
+    proxy.mode = 'blackhole';
+    const since = performance.now();
+    await worker.stop(2);
+    expect(performance.now() - since).toBeLessThan(30_000);
+  }, 40_000);
+
+  test('at start is waited for, with one line', async () => {
+    proxy.mode = 'refuse';
+    const id = await add('waiting');
+    const worker = startWorker({ databaseUrl: proxy.url(url) });
+    await until(() => outageLines(worker).length > 0);
+    await until(() => proxy.accepted > 3);
+    expect(outageLines(worker)).toHaveLength(1);
+    proxy.mode = 'pass';
+    await completed(id);
+  });
+
+  test('but a refused login at start is said at once', async () => {
+    const wrong = new URL(url);
+    wrong.pathname = '/no_such_database';
+    await expect(startWorker({ databaseUrl: wrong.href }).done).rejects.toMatchObject({ kind: 'database' });
+  });
+});
+
+describe('somebody else', () => {
+  test('who holds the row of a running issue locked delays its settlement, and neither its renewals nor its neighbours', async () => {
+    let finish: (() => void) | undefined;
+    const handler = ({ description }: { description: string }) =>
+      description === 'locked' ? new Promise<void>((done) => (finish = done)) : undefined;
+    startWorker({ databaseUrl: url, concurrency: 2, handler, lease: '8s' });
+    const id = await add('locked');
+    await until(() => finish);
+    const [before] = await sql`select lease_until from cape_leases`;
+    await sql.begin(async (tx) => {
+      await tx`update cape_issues set priority = 1 where id = ${id}`;
+      await until(
+        async () => (await sql`select from cape_leases where lease_until > ${before!.lease_until}`).length === 1,
+        { what: 'a renewal' },
+      );
+      finish!();
+      await completed(await add('neighbour'));
+      expect((await issue(id)).status).toBe('started');
+    });
+    expect(await completed(id)).toMatchObject({ attempt: 1, priority: 1 });
+  });
+
+  test('who takes the worker id while a worker is out of reach makes it end its work and leave', async () => {
+    const worker = startWorker({ databaseUrl: url, command: `sh -c 'sleep 60'`, lease: '8s' });
+    await add('long');
+    await until(async () => (await sql`select from cape_leases`).length === 1);
+    await sql`update cape_workers set instance = gen_random_uuid()`;
+    await expect(worker.done).rejects.toMatchObject({ kind: 'taken' });
+  });
+});
