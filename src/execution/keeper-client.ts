@@ -1,8 +1,8 @@
 /** The worker's Executor: hands commands to a keeper process and turns what it tells into Outcomes. */
-
 import { messageOf } from '../core/errors.js';
+import type { Log } from '../log.js';
 import { outcomeOfEnding, outcomeOfFailure, outcomeOfReason } from './ending.js';
-import { type Farewell, KeeperLink, type LinkOptions, type Log } from './keeper-link.js';
+import { type Farewell, KeeperLink, type LinkOptions } from './keeper-link.js';
 import { LiveRun } from './live-run.js';
 import type { FromKeeper } from './protocol.js';
 import type { CommandSpec, Deadline, Executor, HelperRecord, Run } from './spec.js';

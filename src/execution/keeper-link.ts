@@ -8,17 +8,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../core/errors.js';
+import type { Log } from '../log.js';
 import { within } from './clock.js';
 import { type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
 import { KEEPER_VARIABLE } from './sweep.js';
 import { builtFile, notedGroups, ownerOf, runWarden } from './warden.js';
-
-/** Where the keeper's words for people go. A winston logger is one. */
-export interface Log {
-  info(message: string): unknown;
-  warn(message: string): unknown;
-  error(message: string): unknown;
-}
 
 export interface LinkOptions {
   /** A folder of ours alone (0700, made by the caller); each keeper has one of its own in it. */

@@ -6,10 +6,19 @@ import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
 import { identify, isAlive, signal } from '../../src/execution/processes.js';
 import type { HelperRecord, ProcessIdentity } from '../../src/execution/spec.js';
-import { allGone, type Bench, bench, eventually, fixture, GRACE_MS, processesIn, specOf, tempDir } from './harness.js';
+import {
+  allGone,
+  type Bench,
+  bench,
+  eventually,
+  fixture,
+  GRACE_MS,
+  processesIn,
+  specOf,
+  TREE,
+  tempDir,
+} from './harness.js';
 
-/** Processes of exec-tree.sh: the leader, a child, a plain sleep, and two in sessions of their own. */
-const TREE = 5;
 /** What the machine may add to a grace before everything is gone. */
 const SLACK_MS = 4000;
 const NOBODY = 65534;
@@ -20,7 +29,8 @@ describe('a tree that ignores SIGTERM and has grandchildren in sessions of their
 
   function startTree(changes = {}) {
     const pids = join(b.dir, 'pids');
-    return { run: b.start(fixture('exec-tree.sh'), [pids], changes), tree: () => processesIn(pids, TREE) };
+    const run = b.start(fixture('exec-tree.sh'), [pids], changes);
+    return { run, tree: () => run.started.then(() => processesIn(pids, TREE)) };
   }
 
   it('is gone after its timeout', async () => {

@@ -10,6 +10,8 @@ import { identify, isAlive } from '../../src/execution/processes.js';
 import type { CommandSpec, Deadline, Executor, ProcessIdentity, Run } from '../../src/execution/spec.js';
 
 export const GRACE_MS = 500;
+/** Processes of exec-tree.sh. */
+export const TREE = 6;
 export const PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin';
 
 export interface Bench {
@@ -61,7 +63,7 @@ export function bench(options: Partial<ExecutorOptions> = {}): Bench {
   const dir = tempDir();
   const logged: string[] = [];
   const keep = (line: string) => logged.push(line);
-  const log = { info: keep, warn: keep, error: keep };
+  const log = { error: keep, warn: keep, info: keep, debug: keep };
   const executor = createExecutor({ stateDir: dir, graceMs: GRACE_MS, log, ...options });
   let runs = 0;
   const start: Bench['start'] = (file, args, changes = {}, until = far()) =>

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { identify, isAlive, signal } from '../../src/execution/processes.js';
 import { endLeftovers } from '../../src/execution/recover.js';
 import type { HelperRecord, ProcessIdentity } from '../../src/execution/spec.js';
-import { allGone, fixture, GRACE_MS, processesIn, specOf, tempDir } from './harness.js';
+import { allGone, fixture, GRACE_MS, processesIn, specOf, TREE, tempDir } from './harness.js';
 
 let dir: string;
 beforeEach(() => {
@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-/** A worker process with a tree of five processes. */
+/** A worker process with a tree that does not want to end. */
 async function startWorker() {
   const pids = join(dir, 'pids');
   const spec = specOf(dir, 'tree', fixture('exec-tree.sh'), [pids]);
@@ -24,7 +24,7 @@ async function startWorker() {
   const worker = identify(child.pid!)!;
   const [line] = await once(createInterface(child.stdout), 'line');
   const { helpers } = JSON.parse(line as string) as { helpers: HelperRecord };
-  return { worker, helpers, tree: await processesIn(pids, 5) };
+  return { worker, helpers, tree: await processesIn(pids, TREE) };
 }
 
 /** All three at once: nobody is left who would end the tree. */
@@ -37,7 +37,7 @@ describe('a successor on the same machine', () => {
   it('has no proof while the worker lives', async () => {
     const { worker, helpers, tree } = await startWorker();
     expect(await endLeftovers(helpers, worker)).toBe(false);
-    expect(tree.filter(isAlive)).toHaveLength(5);
+    expect(tree.filter(isAlive)).toHaveLength(TREE);
     signal(worker.pid, 'SIGKILL');
     expect(await endLeftovers(helpers, worker)).toBe(true);
     expect(tree.filter(isAlive)).toEqual([]);
@@ -67,7 +67,7 @@ describe('a successor on the same machine', () => {
     signal(worker.pid, 'SIGKILL');
     await allGone([worker], 2000);
     expect(await endLeftovers(helpers, worker, { waitMs: 100 })).toBe(false);
-    expect(tree.filter(isAlive)).toHaveLength(5);
+    expect(tree.filter(isAlive)).toHaveLength(TREE);
     signal(helpers.keeper.pid, 'SIGCONT');
     expect(await endLeftovers(helpers, worker)).toBe(true);
     expect(tree.filter(isAlive)).toEqual([]);
