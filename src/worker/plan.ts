@@ -64,7 +64,8 @@ export function planCommand(claim: Claim, files: AttemptFiles, parts: PlanParts)
   }
   return {
     id: `${claim.issue.id}/${claim.attempt}`,
-    token: claim.token,
+    // The claim's own token is shared by all that were claimed with it: a sweep for it would end their runs too.
+    token: `${claim.token}-${claim.issue.id}`,
     file: planned.file,
     args: planned.args,
     env: { ...childEnvironment(parts.environment, config.passEnv), ...given },
