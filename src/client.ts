@@ -39,8 +39,9 @@ export interface CapeClient {
   add(issue: NewIssue): Promise<number>;
   /** Queues issues in one statement: all or none. @returns ids in the same order */
   addMany(issues: readonly NewIssue[]): Promise<number[]>;
+  /** One issue, with the names of its columns. */
   get(id: number): Promise<Issue>;
-  /** Newest first. */
+  /** Newest first, 50 unless the filter's `limit` says otherwise. */
   list(filter?: ListFilter): Promise<Issue[]>;
   /** Oldest first; a running one is the last and has no `ended_at`. */
   attempts(id: number): Promise<Attempt[]>;
@@ -52,15 +53,19 @@ export interface CapeClient {
   assign(id: number, worker: string | null): Promise<void>;
   /** Deletes an issue that is not running, and its attempts. */
   delete(id: number): Promise<void>;
+  /** Every worker that was ever seen, by id; `stopped_at` and `silent_ms` say how it is. */
   workers(): Promise<WorkerRow[]>;
+  /** Counts by status, what ended in the last hour, and what waits for workers that are not there. */
   stats(): Promise<Stats>;
   /** Stops claiming, for one worker or for all; running issues go on. Remembered for workers not started yet. */
   pause(worker?: string): Promise<void>;
   /** Ends the pause of one worker, or every pause. While all are paused, resuming one of them changes nothing. */
   resume(worker?: string): Promise<void>;
+  /** Who is paused now. */
   pauses(): Promise<Pauses>;
   /** Waits until an issue is completed, failed or cancelled. @returns it as it ended */
   wait(id: number, options?: WaitOptions): Promise<Issue>;
+  /** Closes the connections; later calls reject. */
   close(): Promise<void>;
 }
 

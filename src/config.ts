@@ -13,6 +13,7 @@ import { workerIdSchema } from './core/issue.js';
 import { oneLine } from './core/text.js';
 import { duration, exitCodes, flag, list, logLevel, size, whole } from './core/values.js';
 
+/** One row of the table. */
 interface Setting<T extends z.ZodType = z.ZodType> {
   readonly env: string;
   readonly about: string;
@@ -241,10 +242,13 @@ export const SETTINGS = {
   }),
 } as const;
 
+/** A setting by its name in programs; `optionName` gives that of its option. */
 export type SettingName = keyof typeof SETTINGS;
 /** All settings with their values: durations in milliseconds, sizes in bytes. */
 export type Config = { readonly [K in SettingName]: z.output<(typeof SETTINGS)[K]['schema']> };
+/** Where a value came from. */
 export type Source = 'flag' | 'environment' | '.env' | 'default';
+/** Settings as on the command line: `timeout: '5m'`, or seconds as a number; unset ones undefined. */
 export type FlagValues = { readonly [K in SettingName]?: string | number | boolean | undefined };
 
 export interface LoadedConfig {

@@ -22,6 +22,7 @@ export const EXIT = {
   config: 78,
 } as const;
 
+/** What kind of thing went wrong: a name of `EXIT`. */
 export type ErrorKind = Exclude<keyof typeof EXIT, 'ok'>;
 
 /** An error that a person can act on. `message` is one line; `kind` decides the exit code. */

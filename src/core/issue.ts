@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 
+/** In the order of an issue's life; the last three are ends. */
 export const STATUSES = ['pending', 'started', 'completed', 'failed', 'cancelled'] as const;
 export type Status = (typeof STATUSES)[number];
 
@@ -85,6 +86,7 @@ export interface ClaimedIssue {
   readonly params: unknown;
   readonly timeout_seconds: number | null;
   readonly max_attempts: number | null;
+  /** This and the next two: how often before this attempt. */
   readonly failures: number;
   readonly crashes: number;
   readonly snoozes: number;
@@ -107,6 +109,7 @@ export interface Attempt {
   readonly worker_id: string;
   readonly started_at: Date;
   readonly ended_at: Date | null;
+  /** One of OUTCOMES, or `crashed`: its worker was gone. */
   readonly outcome: string | null;
   readonly exit_code: number | null;
   readonly signal: string | null;

@@ -15,6 +15,7 @@ export async function get(db: Queryable, id: number): Promise<Issue | undefined>
   return row;
 }
 
+/** Which issues to list; all conditions hold together. */
 export interface ListFilter {
   readonly status?: Status | undefined;
   /** Issues directed to it, or that it runs or ran last. */

@@ -13,7 +13,7 @@ export interface WorkerParts {
   readonly handler?: Handler | undefined;
   /** Default: says nothing. */
   readonly log?: Log | undefined;
-  /** What the command's environment is made from, by an allow-list. Default: PATH alone must come by the command's own path. */
+  /** What the command's environment is made from, by an allow-list; its PATH is where a command is looked for. Default: empty. */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
