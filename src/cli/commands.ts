@@ -91,6 +91,11 @@ export const COMMANDS: readonly Listed[] = [
     load: async () => (await import('./config-command.js')).config,
   },
   {
+    name: 'demo',
+    about: 'See a worker at work, on issues and a Postgres of its own',
+    load: async () => (await import('./demo.js')).demo,
+  },
+  {
     name: 'completion',
     about: 'Print a completion script for bash or zsh',
     load: async () => (await import('./completion.js')).completionOf(COMMANDS, Object.keys(GROUPS)),
