@@ -8,9 +8,8 @@ import { quoted } from './values.js';
 
 export function checkCommand({ config, environment }: LoadedConfig): Promise<Finding> {
   return finding('command', async () => {
-    const { resolveCommand } = await import('../execution/command.js');
-    const search = { command: config.command, path: environment.PATH ?? '', cwd: process.cwd() };
-    const found = resolveCommand(search);
+    const { findCommand } = await import('../worker/find-command.js');
+    const found = findCommand(config, environment);
     return `${found.label} (${found.file})`;
   });
 }

@@ -54,6 +54,7 @@ export async function removeFolder(folder: DemoFolder): Promise<void> {
 /**
  * Gives `work` the URL of a Postgres that exists for it alone. However it ends, the server is stopped and its data removed.
  * @param say told what takes time
+ * @throws CapeError where it can't be started, or stopped
  */
 export async function withPostgres<T>(
   folder: DemoFolder,
@@ -62,27 +63,36 @@ export async function withPostgres<T>(
   work: (url: string) => Promise<T>,
 ): Promise<T> {
   const { database: dataDir } = folder;
+  let result: T;
   try {
-    const { url, note, release } = await startEmbedded({ dataDir, log: say, searchPath });
-    if (note !== null) say(note);
-    say(`Postgres is ready on port ${new URL(url).port}`);
-    try {
-      return await work(url);
-    } finally {
-      await release();
-    }
+    result = await whileRunning(dataDir, searchPath, say, work);
+  } catch (error) {
+    // Said and not thrown: it would hide why the demo failed.
+    await remove(dataDir).catch((reason) => say(`${dataDir} can't be removed: ${messageOf(reason)}`));
+    throw error;
+  }
+  await remove(dataDir);
+  return result;
+}
+
+async function whileRunning<T>(
+  dataDir: string,
+  searchPath: string,
+  say: (line: string) => void,
+  work: (url: string) => Promise<T>,
+): Promise<T> {
+  const { url, note, release } = await startEmbedded({ dataDir, log: say, searchPath });
+  if (note !== null) say(note);
+  say(`Postgres is ready on port ${new URL(url).port}`);
+  try {
+    return await work(url);
   } finally {
-    await remove(dataDir, say);
+    await release();
   }
 }
 
-/** `release` leaves the server to others where there are any; this one is nobody else's. */
-async function remove(dataDir: string, say: (line: string) => void): Promise<void> {
-  try {
-    await stopEmbedded({ dataDir });
-    await rm(dataDir, { recursive: true, force: true });
-  } catch (error) {
-    // Said and not thrown: it would hide why the demo failed.
-    say(`the database in ${dataDir} can't be removed: ${messageOf(error)}`);
-  }
+/** `release` leaves a server to others where there are any; this one is nobody else's. */
+async function remove(dataDir: string): Promise<void> {
+  await stopEmbedded({ dataDir });
+  await rm(dataDir, { recursive: true, force: true });
 }

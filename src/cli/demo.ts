@@ -139,6 +139,7 @@ async function work(
   };
   const patience = setTimeout(stop, PATIENCE_MS);
   signal.addEventListener('abort', stop);
+  if (signal.aborted) stop(); // while the log was opened
   const worked = worker.run();
   try {
     return await watch({ client, ids, view, worked });

@@ -50,6 +50,9 @@ async function secretsOf(url: string): Promise<string[]> {
 
 async function runWith(loaded: LoadedConfig, log: WorkerLog): Promise<number> {
   for (const warning of loaded.warnings) log.warn(warning);
+  // Before a database is started for nothing.
+  const { findCommand } = await import('../worker/find-command.js');
+  findCommand(loaded.config, loaded.environment);
   const database = await openDatabase(loaded, (line) => log.info(line));
   sayWhere(database, log);
   try {
@@ -75,9 +78,11 @@ function sayWhere({ dataDir, note }: OpenDatabase, log: WorkerLog): void {
 
 /** The terminal and npm both deliver a Ctrl-C: signals this close together are one. */
 const ONE_SIGNAL_MS = 500;
-const NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
+const NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
-/** SIGINT and SIGTERM: each asks the worker to stop, more urgently; the third ends the program. */
+const SIGNALS = Object.keys(NUMBERS) as (keyof typeof NUMBERS)[];
+
+/** SIGINT, SIGTERM, and SIGHUP of a terminal that closes: each asks the worker to stop, more urgently; the third ends the program. */
 class Signals {
   /** Resolves at the third signal, with the exit code that shells use for it (128 + its number). */
   readonly third: Promise<number>;
@@ -98,10 +103,10 @@ class Signals {
       stop();
       if (count >= 3) resolveThird(128 + NUMBERS[signal]);
     };
-    process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal);
+    for (const name of SIGNALS) process.on(name, this.#onSignal);
   }
 
   close(): void {
-    process.off('SIGINT', this.#onSignal).off('SIGTERM', this.#onSignal);
+    for (const name of SIGNALS) process.off(name, this.#onSignal);
   }
 }

@@ -10,7 +10,8 @@ import { CRASH_CAP, type Status } from './issue.js';
  * - `timed_out`: outlived `--timeout` or `--idle-timeout`; a failure
  * - `cancelled`: ended because somebody cancelled the issue
  * - `interrupted`: ended by a shutdown, or because the lease could not be confirmed in time; costs the issue nothing
- * - `lost`: the attempt is no longer ours (another has it, or it was deleted); nothing may be written
+ * - `crashed`: the worker or the helper that guards commands died under it; counted apart, since an issue may be the cause
+ * - `lost`: the attempt is no longer ours (another has it, it was deleted), or its end can't be proven; nothing may be written
  * - `invalid`: refused for good, trying again is pointless (exit 64, 65, 78; a description that no argument can hold)
  * - `snoozed`: exit 75, "not now"; costs nothing
  * - `unrunnable`: our own exec of the command failed; the host's or the worker's fault, never the issue's
@@ -21,6 +22,7 @@ export const OUTCOMES = [
   'timed_out',
   'cancelled',
   'interrupted',
+  'crashed',
   'lost',
   'invalid',
   'snoozed',
@@ -133,12 +135,10 @@ export function decide(outcome: Pick<Outcome, 'kind'>, counts: Counts, policy: R
       return { action: 'requeue', delayMs: policy.unrunnableMs, charge: 'none' };
     case 'interrupted':
       return { action: 'requeue', delayMs: 0, charge: 'none' };
+    case 'crashed':
+      if (counts.crashes + 1 >= CRASH_CAP) return { action: 'finish', status: 'failed', charge: 'crash' };
+      return { action: 'requeue', delayMs: 0, charge: 'crash' };
     case 'lost':
       return { action: 'nothing' };
   }
-}
-
-/** True where a crash of the worker is the last one that the issue is allowed. */
-export function crashedTooOften(crashes: number): boolean {
-  return crashes + 1 >= CRASH_CAP;
 }

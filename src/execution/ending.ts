@@ -8,7 +8,7 @@ export function outcomeOfEnding(ending: Ending, spec: CommandSpec): Outcome {
   const { code, signal, why, tail } = ending;
   if (why) return { ...outcomeOfReason(why, spec), exitCode: code, signal, tail };
   if (code === null && signal === null)
-    return { kind: 'interrupted', error: 'its process could not be ended nor waited for', tail };
+    return { kind: 'lost', error: 'its process could not be ended nor waited for', tail };
   return { ...outcomeOfExit({ code, signal }, spec.exitCodes), tail };
 }
 

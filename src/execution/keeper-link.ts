@@ -30,6 +30,8 @@ export interface LinkOptions {
 export interface Farewell {
   readonly reason: string;
   readonly greeted: boolean;
+  /** Nothing of what it started is left. False only where even repeated kills did not end everything. */
+  readonly proven: boolean;
 }
 
 /** A start of Node takes 40 ms; on a machine that is busy beyond measure, seconds. */
@@ -41,7 +43,7 @@ const WARDEN_MS = 10_000;
 const RESCUE_TRIES = 5;
 
 export class KeeperLink {
-  /** Resolves when keeper, warden and all that they started are gone. Never rejects. */
+  /** Resolves when keeper, warden and all that they started are gone, or can't be made to go. Never rejects. */
   readonly gone: Promise<Farewell>;
   readonly #options: LinkOptions;
   readonly #config: KeeperConfig;
@@ -111,13 +113,13 @@ export class KeeperLink {
     this.#ending = true;
     clearInterval(this.#pinger);
     await within(bothGone, this.#config.graceMs + WARDEN_MS);
-    if (!inPeace) await this.#rescue();
+    const proven = inPeace || (await this.#rescue());
     // Ends our side of the lifeline as well.
     for (const stream of this.#child.stdio) stream?.destroy();
     await rm(this.#config.dir, { recursive: true, force: true }).catch((error) =>
       this.#options.log.warn(`can't remove ${this.#config.dir}: ${messageOf(error)}`),
     );
-    return { reason, greeted: this.#greeted };
+    return { reason, greeted: this.#greeted, proven };
   }
 
   #exit(): Promise<{ reason: string; inPeace: boolean }> {
@@ -130,19 +132,19 @@ export class KeeperLink {
   }
 
   /** The warden has done its work by now; this run of its script is the proof, or does it where the warden died too. */
-  async #rescue(): Promise<void> {
+  async #rescue(): Promise<boolean> {
     const { log, toolPath } = this.#options;
     for (let tries = 1; ; tries++) {
       try {
         const noted = await notedGroups(join(this.#config.dir, 'groups'));
         const ours = noted.filter((group) => ownerOf(group, this.#config.token) === 'ours');
         const groups = ours.map(({ pid }) => pid);
-        if (await runWarden(this.#config, groups, toolPath)) return;
+        if (await runWarden(this.#config, groups, toolPath)) return true;
         log.error('processes of a command could not be ended after its keeper was gone');
       } catch (error) {
         log.error(`can't end what a lost keeper left: ${messageOf(error)}`);
       }
-      if (tries === RESCUE_TRIES) return;
+      if (tries === RESCUE_TRIES) return false;
       await pause(tries * 1000);
     }
   }

@@ -54,11 +54,14 @@ export class LiveRun implements Run {
     this.#tellEnded(outcome);
   }
 
-  /** Its keeper is gone, and nothing of the command is left. */
-  async lose({ reason, greeted }: Farewell): Promise<void> {
+  /** Its keeper is gone. A command may be the cause (`kill -9 -1`), so this counts as a crash. */
+  async lose({ reason, greeted, proven }: Farewell): Promise<void> {
     // One that never came up would be tried again and again without a pause, were it an interruption.
     if (!greeted) return this.settle({ kind: 'unrunnable', error: `the keeper process ${reason}` });
+    const error = `the keeper process that guards commands ${reason}`;
+    // Released now, it might run twice: the lease's time is what is left.
+    if (!proven) return this.settle({ kind: 'lost', error: `${error}, and not all that it started could be ended` });
     const tail = await readTail(this.spec.logPath, this.spec.tailBytes);
-    this.settle({ kind: 'interrupted', error: `the keeper process that guards commands ${reason}`, tail });
+    this.settle({ kind: 'crashed', error, tail });
   }
 }

@@ -138,7 +138,11 @@ export class ClaimLoop {
     );
     if (!answer) return;
     this.#follow(answer.hint, hint, base);
-    for (const claim of answer.claims) attempts.start(claim, until);
+    for (const claim of answer.claims) {
+      // The answer may have come after the word to stop.
+      if (this.#stopping) attempts.giveBack(claim, 'the worker was stopped');
+      else attempts.start(claim, until);
+    }
     if (answer.claims.length > 0) this.#claimedOne = true;
     if (free > 0) this.#due = answer.claims.length === free || hint !== START;
   }

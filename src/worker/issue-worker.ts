@@ -1,10 +1,10 @@
-/** IssueWorker: the worker as programs see it. What it is made of is put together in crew.ts. */
+/** IssueWorker: the worker as programs see it. What it is made of is put together in assemble.ts. */
 import { randomUUID } from 'node:crypto';
 import { type Config, type FlagValues, loadConfig } from '../config.js';
 import { CapeError } from '../core/errors.js';
 import { type Log, silent } from '../log.js';
-import { runCrew } from './crew.js';
 import type { Handler } from './handler.js';
+import { runWorker } from './run-worker.js';
 import { Stopping } from './stopping.js';
 
 export interface WorkerParts {
@@ -70,7 +70,7 @@ export class IssueWorker {
       throw new CapeError('refused', 'this worker runs already; make another one with an id of its own');
     this.#running = true;
     const { databaseUrl, handler, log = silent, environment = {} } = this.#parts;
-    await runCrew({
+    await runWorker({
       config: this.#config,
       workerId: this.#workerId,
       instance: randomUUID(),

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config } from '../config.js';
 import { CapeError } from '../core/errors.js';
-import { type Database, serverVersion } from '../db/connect.js';
-import { failureOf } from '../db/failure.js';
+import type { Database } from '../db/connect.js';
+import { type FailureKind, failureOf } from '../db/failure.js';
 import { migrate, migrationStatus } from '../db/migrate.js';
 import { identify, isAlive } from '../execution/processes.js';
 import type { Log } from '../log.js';
@@ -12,27 +12,32 @@ import { type Registration, register, type WorkerRow } from '../queue/workers.js
 import { describe, Outage, pauseBeforeTry } from './outage.js';
 import { pause } from './wake.js';
 
+/** What passes by itself, sooner or later: away or starting, a standby about to be promoted, a lock. */
+const PASSING: readonly FailureKind[] = ['unreachable', 'readonly', 'transient'];
+
 /**
- * Waits for a database that is away or starting.
- * @throws CapeError `database` where waiting makes no sense: a refused login, a server too old
+ * Does the first work with a database, and again from its beginning for as long as the database is away.
+ * @returns null where `stop` came first
+ * @throws CapeError `database` where waiting makes no sense: a refused login, a missing right, a server too old
  */
-export async function waitForDatabase(db: Database, log: Log, stop: AbortSignal): Promise<void> {
+export async function onceReachable<T>(work: () => Promise<T>, log: Log, stop: AbortSignal): Promise<T | null> {
   const outage = new Outage(log);
   for (let tries = 0; !stop.aborted; tries++) {
     try {
-      await serverVersion(db);
+      const done = await work();
       outage.over('start');
-      return;
+      return done;
     } catch (error) {
-      if (error instanceof CapeError) throw error;
-      const failure = failureOf(error);
-      if (failure.code === null) throw error;
-      if (failure.kind === 'refused' || failure.kind === 'permission')
+      const failure = failureOf(error instanceof CapeError ? error.cause : error);
+      if (!PASSING.includes(failure.kind)) {
+        if (error instanceof CapeError || failure.code === null) throw error;
         throw new CapeError('database', describe(failure), { cause: error });
+      }
       outage.failed('start', failure);
       await pause(pauseBeforeTry(tries, Math.random()), stop);
     }
   }
+  return null;
 }
 
 /**
@@ -93,7 +98,8 @@ export async function registerWorker(db: Database, identity: Identity, config: C
   if (answer.state === 'taken' && isGone(answer.holder, identity.machine)) {
     answer = await register(db, row, answer.holder.instance);
   }
-  if (answer.state === 'registered') return answer.previous;
+  // Our own row is there before us where the answer to a first try was lost.
+  if (answer.state === 'registered') return answer.previous?.instance === row.instance ? null : answer.previous;
   const { host, pid, started_at } = answer.holder;
   throw new CapeError(
     'taken',

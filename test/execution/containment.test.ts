@@ -65,7 +65,7 @@ describe('a tree that ignores SIGTERM and has grandchildren in sessions of their
     signal(keeper.pid, 'SIGKILL');
     const outcome = await run.ended;
     expect(processes.filter(isAlive)).toEqual([]);
-    expect(outcome.kind).toBe('interrupted');
+    expect(outcome.kind).toBe('crashed');
     expect(outcome.error).toBe('the keeper process that guards commands was ended by SIGKILL');
     expect(await b.sh('echo fine')).toMatchObject({ kind: 'succeeded', tail: 'fine\n' });
     expect(b.executor.helpers!.token).not.toBe(token);
@@ -79,7 +79,7 @@ describe('a tree that ignores SIGTERM and has grandchildren in sessions of their
     const { keeper, warden } = b.executor.helpers!;
     signal(warden!.pid, 'SIGKILL');
     signal(keeper.pid, 'SIGKILL');
-    expect(await run.ended).toMatchObject({ kind: 'interrupted' });
+    expect(await run.ended).toMatchObject({ kind: 'crashed' });
     expect(processes.filter(isAlive)).toEqual([]);
   });
 

@@ -62,11 +62,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The pids that the tree of exec-tree.sh has noted: all five of them. */
+/** The pids that the tree of exec-tree.sh has noted: all six of them. */
 async function treePids(file: string): Promise<number[]> {
   return until(() => {
     const pids = readFileSync(file, 'utf8').trim().split('\n').map(Number);
-    return pids.length === 5 && pids;
+    return pids.length === 6 && pids;
   });
 }
 

@@ -1,0 +1,143 @@
+/** Puts the parts of a worker together. */
+import { hostname } from 'node:os';
+import { type Config, LEASE_MARGIN_MS, renewalInterval } from '../config.js';
+import type { Database } from '../db/connect.js';
+import type { ResolvedCommand } from '../execution/command.js';
+import type { Executor } from '../execution/spec.js';
+import type { Log } from '../log.js';
+import type { WorkerRow } from '../queue/workers.js';
+import { Attempts, type Starter } from './attempts.js';
+import { ClaimLoop } from './claim-loop.js';
+import { Crew } from './crew.js';
+import { Gate } from './gate.js';
+import type { Handler } from './handler.js';
+import { HelperNote } from './helper-note.js';
+import { LeaseKeeper } from './lease-keeper.js';
+import { Neighbours } from './neighbours.js';
+import { Outage } from './outage.js';
+import { Rescuer } from './rescuer.js';
+import { Settler } from './settler.js';
+import { commandStarter, handlerStarter } from './starter.js';
+import type { Stopping } from './stopping.js';
+import { UnclearClaims } from './unclear-claims.js';
+import { Upkeep } from './upkeep.js';
+import { WaitingMark } from './waiting-mark.js';
+import { Bell } from './wake.js';
+
+export interface WorkerOptions {
+  readonly config: Config;
+  readonly workerId: string;
+  /** This process's own token. */
+  readonly instance: string;
+  readonly databaseUrl: string;
+  readonly handler: Handler | undefined;
+  readonly log: Log;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stopping: Stopping;
+}
+
+/** Claims and settles on one connection, renews on another: a renewal never waits behind a claim. */
+export interface Connections {
+  readonly queue: Database;
+  readonly leases: Database;
+}
+
+export interface Tools {
+  readonly command: ResolvedCommand | null;
+  readonly executor: Executor | null;
+  /** Absolute. */
+  readonly workingDir: string;
+  /** Absolute. */
+  readonly logDir: string;
+}
+
+/** What a worker knows once it is registered. */
+export interface Base {
+  readonly machine: string | null;
+  readonly databaseId: string;
+  /** The process that had this worker id before. */
+  readonly previous: WorkerRow | null;
+}
+
+/** An issue that could not be started through no fault of its own is tried again after so long. */
+const UNRUNNABLE_MS = 10_000;
+
+/** Makes the parts of a worker and tells each of the others that it needs. Nothing runs yet. */
+export function assemble(options: WorkerOptions, tools: Tools, connections: Connections, base: Base): Crew {
+  const { config, workerId, instance, log } = options;
+  const { queue, leases } = connections;
+  const outage = new Outage(log);
+  const bell = new Bell();
+  const gate = new Gate(log);
+  const intervalMs = renewalInterval(config.lease);
+  const trustMs = config.lease - config.grace - LEASE_MARGIN_MS;
+  const policy = {
+    maxAttempts: config.maxAttempts,
+    baseMs: config.retryBase,
+    capMs: config.retryCap,
+    unrunnableMs: UNRUNNABLE_MS,
+  };
+  const starter = makeStarter(options, tools, base.databaseId);
+  const attempts = new Attempts({
+    starter,
+    policy,
+    host: hostname(),
+    log,
+    onEnded: (outcome) => {
+      if (outcome.kind === 'unrunnable') gate.failed(outcome.error ?? 'unknown');
+      else gate.opened();
+      bell.ring();
+    },
+  });
+  const mark = new WaitingMark(queue, instance);
+  const loop = new ClaimLoop({
+    ...{ db: queue, attempts, mark, gate, outage, bell, workerId, instance, trustMs },
+    settler: new Settler(queue, attempts, log, (ms) => upkeep.promoteIn(ms)),
+    unclear: new UnclearClaims(queue, attempts, log),
+    concurrency: config.concurrency,
+    leaseMs: config.lease,
+    pollMs: config.pollInterval,
+    once: config.once,
+    drain: config.drain,
+  });
+  const helpers = tools.executor ? new HelperNote(leases, instance, tools.executor) : null;
+  const crew: { taken: boolean } = { taken: false };
+  const keeper = new LeaseKeeper({
+    ...{ db: leases, attempts, mark, outage, instance, intervalMs, trustMs, leaseMs: config.lease },
+    confirm: (deadlines) => tools.executor?.confirm(deadlines),
+    onRenewed: () => helpers?.write(),
+    onTaken: () => {
+      crew.taken = true;
+      loop.abandon();
+    },
+  });
+  const neighbours = new Neighbours(leases, base.machine, instance, log);
+  const upkeep = new Upkeep({
+    ...{ db: leases, neighbours, outage, log, intervalMs, logDir: tools.logDir, issueLogDays: config.issueLogDays },
+    rescuer: new Rescuer(leases, intervalMs + config.grace + LEASE_MARGIN_MS, log),
+    onPromoted: () => loop.look(),
+  });
+  const disconnect = () => void Promise.all([queue.close(), leases.close()]);
+  return new Crew({
+    workerId,
+    attempts,
+    loop,
+    keeper,
+    upkeep,
+    neighbours,
+    trustMs,
+    wasTaken: () => crew.taken,
+    disconnect,
+  });
+}
+
+function makeStarter(
+  { config, workerId, handler, log, environment }: WorkerOptions,
+  tools: Tools,
+  database: string,
+): Starter {
+  const { executor, command, workingDir, logDir } = tools;
+  if (handler) return handlerStarter(handler, config, database, log);
+  if (!executor || !command) throw new Error('a worker needs a command or a handler');
+  return commandStarter({ executor, config, workerId, command, environment, workingDir, logDir, databaseId: database });
+}

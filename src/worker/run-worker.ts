@@ -1,0 +1,89 @@
+/** A worker from start to end: tools, connections, registration, work, and everything given back in the right order. */
+import { chmodSync, mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { renewalInterval } from '../config.js';
+import { CapeError, messageOf } from '../core/errors.js';
+import { connect, serverVersion } from '../db/connect.js';
+import { listen } from '../db/listen.js';
+import { programVersion } from '../db/migration-files.js';
+import { createExecutor } from '../execution/keeper-client.js';
+import { databaseId } from '../queue/identity.js';
+import { deregister } from '../queue/workers.js';
+import { assemble, type Base, type Connections, type Tools, type WorkerOptions } from './assemble.js';
+import { findCommand } from './find-command.js';
+import { machineIdentity } from './identity.js';
+import { stateDirOf } from './plan.js';
+import { onceReachable, prepareSchema, registerWorker } from './start-up.js';
+
+/** Longest wait for an answer to a renewal. */
+const LEASE_DEADLINE_MS = 10_000;
+
+/** Runs a worker from start to end. */
+export async function runWorker(options: WorkerOptions): Promise<void> {
+  const { config, databaseUrl: url, workerId, log, stopping } = options;
+  const tools = prepareTools(options);
+  const shared = { url, schema: config.schema, applicationName: `cape-worker ${workerId}`, planner: true };
+  // A renewal that hangs on a dead connection must be given up in time for another one within the lease.
+  const deadlineMs = Math.min(LEASE_DEADLINE_MS, renewalInterval(config.lease));
+  const connections = { queue: connect(shared), leases: connect({ ...shared, deadlineMs }) };
+  try {
+    const base = await onceReachable(() => settleIn(options, tools, connections), log, stopping.asked);
+    if (base) await work(options, tools, connections, base);
+  } finally {
+    await tools.executor?.close();
+    await Promise.all([connections.queue.close(), connections.leases.close()]);
+  }
+}
+
+/** What can be wrong without a database is found before one is waited for. */
+function prepareTools({ config, workerId, handler, log, environment }: WorkerOptions): Tools {
+  const workingDir = resolve(config.workingDir);
+  const logDir = resolve(config.logDir);
+  if (handler) return { command: null, executor: null, workingDir, logDir };
+  const command = findCommand(config, environment);
+  const stateDir = stateDirOf(logDir, workerId);
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    chmodSync(stateDir, 0o700);
+  } catch (error) {
+    throw new CapeError('config', `--log-dir: got "${config.logDir}"; can't write there: ${messageOf(error)}`);
+  }
+  return { command, executor: createExecutor({ stateDir, graceMs: config.grace, log }), workingDir, logDir };
+}
+
+/** May be done again from its beginning at any time. */
+async function settleIn(options: WorkerOptions, tools: Tools, { queue, leases }: Connections): Promise<Base> {
+  const { config, workerId, instance, databaseUrl, log } = options;
+  await serverVersion(queue);
+  await prepareSchema(queue, databaseUrl, config, log);
+  const machine = config.machineId ?? machineIdentity();
+  const identity = { workerId, instance, machine, version: programVersion(), logDir: tools.logDir };
+  const previous = await registerWorker(leases, identity, config);
+  return { machine, previous, databaseId: await databaseId(queue) };
+}
+
+async function work(options: WorkerOptions, tools: Tools, connections: Connections, base: Base): Promise<void> {
+  const { config, workerId, instance, log, stopping } = options;
+  const crew = assemble(options, tools, connections, base);
+  if (base.previous) crew.neighbours.remember(base.previous);
+  log.info(`worker ${workerId} is ready (${config.concurrency} at a time, ${tools.command?.label ?? 'handler'})`);
+  const listener = listen(
+    { url: options.databaseUrl, applicationName: `cape-worker ${workerId} listen` },
+    'cape_issues',
+    {
+      notify: (payload) => crew.notified(payload),
+      listening: () => crew.notified(''),
+    },
+  );
+  stopping.attach(crew);
+  try {
+    await crew.run();
+  } finally {
+    stopping.detach();
+    await listener.close();
+    await tools.executor?.close();
+    // Best effort: the row's heartbeat grows old by itself.
+    await deregister(connections.leases, instance).catch((error) => log.debug(`not deregistered: ${messageOf(error)}`));
+  }
+  log.info(`worker ${workerId} has stopped`);
+}
