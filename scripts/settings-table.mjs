@@ -1,5 +1,5 @@
 // Writes the table of settings into README.md and docs/configuration.md, between their markers, from the built program:
-// `npm run build && node scripts/settings-table.mjs`. test/docs.test.ts compares both tables with the source.
+// `npm run build && node scripts/settings-table.mjs && npm run format`. test/docs.test.ts compares both with the source.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { optionName, SETTINGS } from '../dist/config.js';
 

@@ -36,11 +36,12 @@ function spans(page: string): string[] {
   return [...prose.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] as string);
 }
 
-/** The cells of every table row on a page or a part of it, without the marks of code. */
-function tableRows(text: string): string[][] {
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith('| '))
+/** The cells of the table whose heading begins so, or of all tables, a row each. */
+function tableRows(text: string, heading = ''): string[][] {
+  const rest = heading === '' ? text : text.slice(text.indexOf(`\n| ${heading} `) + 1).split('\n\n', 1)[0];
+  const lines = (rest ?? '').split('\n').slice(heading === '' ? 0 : 1);
+  return lines
+    .filter((line) => /^\|(?! ?-)/.test(line))
     .map((line) =>
       line
         .split('|')
@@ -61,7 +62,7 @@ describe('settings', () => {
   test.each(['README.md', 'docs/configuration.md'])('%s has every one, as the program has it', (page) => {
     const marked = /<!-- settings -->\n([\s\S]*?)<!-- \/settings -->/.exec(read(page))?.[1] ?? '';
     const rows = tableRows(marked).filter(([first]) => first !== 'Option');
-    expect(rows, 'run: npm run build && node scripts/settings-table.mjs').toEqual(expected);
+    expect(rows, 'run: npm run build && node scripts/settings-table.mjs && npm run format').toEqual(expected);
   });
 
   test('of .env.example exist, and all of them are only suggestions', () => {
@@ -143,8 +144,7 @@ describe('commands', () => {
   });
 
   test('the exit codes are those of the program', () => {
-    const table = read('docs/cli.md').split('| Exit code | Means |')[1]?.split('\n\n')[0] ?? '';
-    const codes = tableRows(table).map(([code]) => Number(code));
+    const codes = tableRows(read('docs/cli.md'), 'Exit code').map(([code]) => Number(code));
     expect(codes).toEqual(Object.values(EXIT));
   });
 });
@@ -166,8 +166,7 @@ describe('how an issue moves', () => {
   });
 
   test('README says what each status means, docs/commands.md each outcome', () => {
-    const statuses = read('README.md').split('| Status | Means |')[1]?.split('\n\n')[0] ?? '';
-    expect(tableRows(statuses).map(([cell]) => cell?.replaceAll('`', ''))).toEqual([...STATUSES]);
+    expect(tableRows(read('README.md'), 'Status').map(([cell]) => cell?.replaceAll('`', ''))).toEqual([...STATUSES]);
     // "lost" leaves no row: there is nothing that anybody could read it in.
     for (const outcome of OUTCOMES.filter((kind) => kind !== 'lost')) {
       expect(read('docs/commands.md')).toContain(`\`${outcome}\``);
