@@ -19,7 +19,9 @@ const seen = join(folder, 'started');
 const main = new URL('../dist/cli/main.js', import.meta.url).pathname;
 
 // EPOCHREALTIME is bash's and costs no process; `date` would add its own start to each sample.
-writeFileSync(join(folder, 'command.sh'), `#!/bin/bash\necho "$CAPE_ISSUE_ID $EPOCHREALTIME" >> '${seen}'\n`, { mode: 0o755 });
+writeFileSync(join(folder, 'command.sh'), `#!/bin/bash\necho "$CAPE_ISSUE_ID $EPOCHREALTIME" >> '${seen}'\n`, {
+  mode: 0o755,
+});
 writeFileSync(seen, '');
 
 const server = await startEmbedded({ dataDir: join(folder, 'data') });
@@ -39,7 +41,14 @@ try {
 }
 
 async function startWorker() {
-  const args = ['--worker-id', 'latency', '--command', `'${join(folder, 'command.sh')}'`, '--log-dir', join(folder, 'logs')];
+  const args = [
+    '--worker-id',
+    'latency',
+    '--command',
+    `'${join(folder, 'command.sh')}'`,
+    '--log-dir',
+    join(folder, 'logs'),
+  ];
   const child = spawn(process.execPath, [main, ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH, HOME: folder, DATABASE_URL: server.url },
@@ -53,11 +62,23 @@ async function startWorker() {
 
 async function sample(n) {
   // Idle again: it waits for a notification.
-  await until(async () => (await sql`select from cape_workers where waiting_until > now()`).length === 1, 'the worker to wait');
+  await until(
+    async () => (await sql`select from cape_workers where waiting_until > now()`).length === 1,
+    'the worker to wait',
+  );
   const sent = (performance.timeOrigin + performance.now()) / 1000;
   const [{ id }] = await sql`insert into cape_issues (description) values (${`sample ${n}`}) returning id`;
-  const line = await until(() => readFileSync(seen, 'utf8').split('\n').find((each) => each.startsWith(`${id} `)), `issue ${id}`);
-  await until(async () => (await sql`select from cape_issues where id = ${id} and status = 'completed'`).length === 1, `its end`);
+  const line = await until(
+    () =>
+      readFileSync(seen, 'utf8')
+        .split('\n')
+        .find((each) => each.startsWith(`${id} `)),
+    `issue ${id}`,
+  );
+  await until(
+    async () => (await sql`select from cape_issues where id = ${id} and status = 'completed'`).length === 1,
+    `its end`,
+  );
   return (Number(line.split(' ')[1].replace(',', '.')) - sent) * 1000;
 }
 

@@ -49,6 +49,8 @@ export class ClaimLoop {
   #abandoned = false;
   /** Something may be claimable: true until an answer from the head of the queue was short. */
   #due = true;
+  /** Counts the calls of `look`: one that comes while a claim is under way tells of rows which that claim can't see. */
+  #looks = 0;
   #claimedOne = false;
   #tries = 0;
   #pollAt = 0;
@@ -61,6 +63,7 @@ export class ClaimLoop {
 
   /** Look at the queue now, from its head: a notification, a promotion, a released row. */
   look(): void {
+    this.#looks += 1;
     this.#due = true;
     this.#hint = START;
     this.#parts.bell.ring();
@@ -132,19 +135,21 @@ export class ClaimLoop {
     const until = after(base, trustMs);
     const token = randomUUID();
     const hint = base.mono < this.#hintUntil ? this.#hint : START;
+    const looks = this.#looks;
     const wanted = { worker: workerId, instance, limit: free, token, leaseSeconds: leaseMs / 1000, hint };
     const answer = await settler.settleWith((settlements) =>
       unclear.watch({ token, until, wanted: free > 0 }, () => settleAndClaim(db, settlements, wanted)),
     );
     if (!answer) return;
-    this.#follow(answer.hint, hint, base);
+    const unseen = this.#looks !== looks;
+    this.#follow(unseen ? START : answer.hint, hint, base);
     for (const claim of answer.claims) {
       // The answer may have come after the word to stop.
       if (this.#stopping) attempts.giveBack(claim, 'the worker was stopped');
       else attempts.start(claim, until);
     }
     if (answer.claims.length > 0) this.#claimedOne = true;
-    if (free > 0) this.#due = answer.claims.length === free || hint !== START;
+    if (free > 0) this.#due = unseen || answer.claims.length === free || hint !== START;
   }
 
   /** Notifications may be missed, the clock is not: the queue itself is the truth. */

@@ -237,6 +237,32 @@ describe('the queue', () => {
     for (let n = 0; n < 5; n++) await ended(await add(`wake ${n}`));
   });
 
+  test('is looked at again when a row comes while a claim that cannot see it is under way', async () => {
+    await sql.unsafe(`
+      create function test_slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.7); return new; end';
+      create trigger test_slow before update on cape_issues for each row
+        when (new.status = 'started' and new.description = 'slow') execute function test_slow()`);
+    try {
+      let finish = () => {};
+      const held = new Promise<void>((done) => (finish = done));
+      const handler = ({ description }: { description: string }) => (description === 'slow' ? held : 'done');
+      startWorker({ databaseUrl, pollInterval: '1h', concurrency: 2, handler });
+      await until(async () => (await sql`select from cape_workers where waiting_until is not null`).length === 1);
+      await ended(await add('first'));
+      const slow = await add('slow');
+      await until(
+        async () =>
+          (await sql`select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`)
+            .length,
+      );
+      await ended(await add('unseen'));
+      finish();
+      await ended(slow);
+    } finally {
+      await sql.unsafe('drop trigger test_slow on cape_issues; drop function test_slow()');
+    }
+  });
+
   test('keeps a row directed to another worker for that one, on later attempts too', async () => {
     startWorker({ databaseUrl, workerId: 'a', handler: () => 'a' });
     startWorker({
