@@ -59,7 +59,8 @@ function fieldsOf(issue: Issue): [string, string][] {
     ['snoozes', issue.snoozes || null],
     ['timeout', issue.timeout_seconds === null ? null : durationText(issue.timeout_seconds * 1000)],
     ['key', issue.key],
-    ['error', issue.last_error],
+    // A completed issue may have failed before; its attempts tell.
+    ['error', issue.status === 'completed' ? null : issue.last_error],
   ];
   const known = fields.filter(([, value]) => value !== null);
   return [

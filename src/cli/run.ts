@@ -20,6 +20,9 @@ export const run = command({
     if (workerId === undefined) {
       throw new CapeError('usage', '--worker-id: got nothing; a worker needs one, by --worker-id or CAPE_WORKER_ID');
     }
+    // Before a log is opened, or a database started, for nothing.
+    const { findCommand } = await import('../worker/find-command.js');
+    findCommand(loaded.config, loaded.environment);
     const log = await openWorkerLog(loaded, workerId, databaseUrl);
     try {
       return await runWith(loaded, log);
@@ -50,9 +53,6 @@ async function secretsOf(url: string): Promise<string[]> {
 
 async function runWith(loaded: LoadedConfig, log: WorkerLog): Promise<number> {
   for (const warning of loaded.warnings) log.warn(warning);
-  // Before a database is started for nothing.
-  const { findCommand } = await import('../worker/find-command.js');
-  findCommand(loaded.config, loaded.environment);
   const database = await openDatabase(loaded, (line) => log.info(line));
   sayWhere(database, log);
   try {

@@ -88,7 +88,11 @@ with
     returning ${LEASE_COLUMNS}, ${statusAfter(`case when locked.crashes + 1 >= $5::int then 'failed' else 'pending' end`)},
               0::float8 as delay_ms, 'crash' as charge, 'crashed' as outcome, null::int as exit_code, null::text as signal,
               'worker ' || l.worker_id || ' ' || $6::text as error,
-              null::text as tail, null::text as result, null::text as log_path, null::text as log_host),
+              null::text as tail, null::text as result,
+              -- Where the dead worker wrote: its output is what there is to learn from.
+              (select w.log_dir || '/issues/' || l.issue_id || '/' || l.attempt || '.log'
+                 from cape_workers w where w.id = l.worker_id) as log_path,
+              (select w.host from cape_workers w where w.id = l.worker_id and w.log_dir is not null) as log_host),
   ${writeEnded('$1::int[]')}
 select issue_id as id, attempt, worker_id, status from ended`;
 

@@ -154,9 +154,9 @@ export class Attempts {
 
 /** The text in the command's CAPE_RESULT_FILE, else what the run itself returned, else the end of its output. */
 function resultOf(outcome: Outcome, files: AttemptFiles | null, log: Log): string | null {
-  const own = outcome.result ?? outcome.tail ?? null;
-  if (!files) return own;
-  return readResult(files.result, log) ?? own;
+  if (!files) return outcome.result ?? null;
+  const tail = outcome.tail?.trim() ? outcome.tail : null;
+  return readResult(files.result, log) ?? tail;
 }
 
 /** The command may have put anything at the path, a FIFO among them: opened without blocking, read only if a plain file. */

@@ -57,7 +57,13 @@ async function settleIn(options: WorkerOptions, tools: Tools, { queue, leases }:
   await serverVersion(queue);
   await prepareSchema(queue, databaseUrl, config, log);
   const machine = config.machineId ?? machineIdentity();
-  const identity = { workerId, instance, machine, version: programVersion(), logDir: tools.logDir };
+  const identity = {
+    workerId,
+    instance,
+    machine,
+    version: programVersion(),
+    logDir: tools.executor ? tools.logDir : null,
+  };
   const previous = await registerWorker(leases, identity, config);
   return { machine, previous, databaseId: await databaseId(queue) };
 }

@@ -47,8 +47,7 @@ export async function onceReachable<T>(work: () => Promise<T>, log: Log, stop: A
 export async function prepareSchema(db: Database, url: string, config: Config, log: Log): Promise<void> {
   if (config.migrate) {
     try {
-      const { applied } = await migrate({ url, schema: config.schema, log: (line) => log.info(line) });
-      if (applied.length > 0) log.info(`migrated the schema ${config.schema}: ${applied.join(', ')}`);
+      await migrate({ url, schema: config.schema, log: (line) => log.info(line) });
       return;
     } catch (error) {
       if (failureOf((error as { cause?: unknown }).cause).kind !== 'permission') throw error;
@@ -72,7 +71,8 @@ export interface Identity {
   readonly instance: string;
   readonly machine: string | null;
   readonly version: string;
-  readonly logDir: string;
+  /** Null for a worker that runs handlers: they write no files. */
+  readonly logDir: string | null;
 }
 
 /**

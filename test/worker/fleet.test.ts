@@ -100,9 +100,14 @@ describe.skipIf(process.platform !== 'linux')('a worker that is killed with SIGK
     expect(performance.now() - killedAt).toBeLessThan(20_000);
     expect(row).toMatchObject({ attempt: 2, assigned_worker_id: 'heir', crashes: 1, failures: 0 });
     expect(
-      await sql`select attempt, worker_id, outcome from cape_attempts where issue_id = ${id} order by attempt`,
+      await sql`select attempt, worker_id, outcome, log_path from cape_attempts where issue_id = ${id} order by attempt`,
     ).toMatchObject([
-      { attempt: 1, worker_id: 'victim', outcome: 'crashed' },
+      {
+        attempt: 1,
+        worker_id: 'victim',
+        outcome: 'crashed',
+        log_path: join(cwd, 'logs victim', 'issues', String(id), '1.log'),
+      },
       { attempt: 2, worker_id: 'heir', outcome: 'succeeded' },
     ]);
     expect(entries('start').map(({ worker }) => worker)).toEqual(['victim', 'heir']);
