@@ -104,7 +104,6 @@ create table cape_workers (
   pid_start text not null,
   version text not null,
   slots int not null,
-  running int not null default 0,
   log_dir text,
   -- The processes that guard its commands, for a successor on the same machine.
   helpers jsonb,

@@ -6,8 +6,6 @@ import { WAITING_SECONDS } from './waiting.js';
 export interface Beat {
   /** The process (`register`). */
   readonly instance: string;
-  /** How many commands run, for those who look at the worker. */
-  readonly running: number;
   /** Keeps the mark of `markWaiting` from expiring. */
   readonly waiting: boolean;
   /** The attempts, by token: "all that is mine" would keep one alive that an unclear claim made and nobody works on. */
@@ -33,11 +31,8 @@ export interface BeatAnswer {
 }
 
 /** Shows that the worker lives, and renews. Never waits for a lock: somebody's open transaction must not cost a worker its leases. */
-export async function beat(
-  db: Queryable,
-  { instance, running, waiting, leases, leaseSeconds }: Beat,
-): Promise<BeatAnswer> {
-  const params = [...heldParams(leases), leaseSeconds, instance, running, waiting];
+export async function beat(db: Queryable, { instance, waiting, leases, leaseSeconds }: Beat): Promise<BeatAnswer> {
+  const params = [...heldParams(leases), leaseSeconds, instance, waiting];
   const [answer] = await db.query<BeatAnswer>(BEAT, params);
   return answer ?? { registered: false, leases: [] };
 }
@@ -64,8 +59,8 @@ with
     select id from cape_workers where instance = $4::uuid for no key update skip locked),
   heartbeat as (
     update cape_workers
-       set heartbeat_at = now(), running = $5::int,
-           waiting_until = case when $6::boolean then now() + interval '${WAITING_SECONDS} seconds' else waiting_until end
+       set heartbeat_at = now(),
+           waiting_until = case when $5::boolean then now() + interval '${WAITING_SECONDS} seconds' else waiting_until end
      where id = any(array(select id from self)))
 select exists (select from cape_workers where instance = $4::uuid) as registered,
        (select coalesce(json_agg(states), '[]') from states) as leases`;

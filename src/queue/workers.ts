@@ -26,6 +26,7 @@ export interface WorkerRow {
   readonly pid_start: string;
   readonly version: string;
   readonly slots: number;
+  /** Attempts in its hands. */
   readonly running: number;
   readonly log_dir: string | null;
   /** The processes that guard its commands, as `setHelpers` was given them. */
@@ -80,7 +81,7 @@ export async function setHelpers(db: Queryable, instance: string, helpers: objec
 /** Leaves in good order: the id is free at once. */
 export async function deregister(db: Queryable, instance: string): Promise<void> {
   await db.query(
-    `update cape_workers set stopped_at = now(), waiting_until = null, running = 0, helpers = null where instance = $1::uuid`,
+    `update cape_workers set stopped_at = now(), waiting_until = null, helpers = null where instance = $1::uuid`,
     [instance],
   );
 }
@@ -103,9 +104,10 @@ export async function listWorkers(db: Queryable): Promise<WorkerRow[]> {
   return db.query(`${WORKERS} order by w.id`);
 }
 
-const COLUMNS = `w.id, w.instance, w.host, w.machine, w.pid, w.pid_start, w.version, w.slots, w.running, w.log_dir, w.helpers,
+const COLUMNS = `w.id, w.instance, w.host, w.machine, w.pid, w.pid_start, w.version, w.slots, w.log_dir, w.helpers,
   w.started_at, w.heartbeat_at, w.waiting_until, w.stopped_at,
   (extract(epoch from clock_timestamp() - w.heartbeat_at) * 1000)::float8 as silent_ms,
+  (select count(*)::int from cape_leases l where l.instance = w.instance) as running,
   exists (select from cape_pauses p where p.worker_id in (w.id, '*')) as paused`;
 
 const WORKERS = `select ${COLUMNS} from cape_workers w`;
@@ -122,7 +124,7 @@ with
     on conflict (id) do update
        set instance = excluded.instance, host = excluded.host, machine = excluded.machine, pid = excluded.pid,
            pid_start = excluded.pid_start, version = excluded.version, slots = excluded.slots, log_dir = excluded.log_dir,
-           running = 0, helpers = null, started_at = now(), heartbeat_at = now(), waiting_until = null, stopped_at = null
+           helpers = null, started_at = now(), heartbeat_at = now(), waiting_until = null, stopped_at = null
      where mine.stopped_at is not null or mine.instance = excluded.instance or mine.instance = $10::uuid
         or mine.heartbeat_at < now() - interval '${STALE_SECONDS} seconds'
     returning id)

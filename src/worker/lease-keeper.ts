@@ -71,7 +71,6 @@ export class LeaseKeeper {
     try {
       const answer = await beat(db, {
         instance,
-        running: attempts.running,
         waiting: mark.carried,
         leases: attempts.held(),
         leaseSeconds: leaseMs / 1000,

@@ -27,8 +27,9 @@ export class WaitingMark {
   #horizon: string | null = null;
   #markedAt = 0;
   #pause = FIRST_PAUSE_MS;
-  #busySince = Number.POSITIVE_INFINITY;
-  #next = Number.POSITIVE_INFINITY;
+  #lookAt = Number.POSITIVE_INFINITY;
+  /** Null while a slot is free. */
+  #staleAt: number | null = null;
 
   constructor(db: Queryable, instance: string) {
     this.#db = db;
@@ -42,13 +43,14 @@ export class WaitingMark {
 
   /** When `keep` or `clearIfStale` has something to do, on the monotonic clock. */
   get nextAt(): number {
-    return this.#next;
+    return this.#staleAt ?? this.#lookAt;
   }
 
   /** The database may have lost the mark, or time has passed it: mark again before trusting notifications. */
   forget(): void {
     this.#marked = false;
-    this.#next = Number.POSITIVE_INFINITY;
+    this.#lookAt = Number.POSITIVE_INFINITY;
+    this.#staleAt = null;
   }
 
   /**
@@ -56,20 +58,21 @@ export class WaitingMark {
    * @returns true where the queue must be looked at once more
    */
   async keep(time: number): Promise<boolean> {
-    this.#busySince = Number.POSITIVE_INFINITY;
+    // A time that is left here and passes would leave its caller no time to sleep.
+    this.#staleAt = null;
     if (!this.#marked) {
       this.#horizon = await markWaiting(this.#db, this.#instance);
       this.#marked = true;
       this.#markedAt = now().mono;
       this.#pause = FIRST_PAUSE_MS;
-      this.#next = this.#markedAt;
+      this.#lookAt = this.#markedAt;
       return true;
     }
-    if (this.#horizon === null || time < this.#next) return false;
+    if (this.#horizon === null || time < this.#lookAt) return false;
     // Asked before the look that follows: a look after the last old writer has ended sees what it wrote.
     const writing = await writersOlderThan(this.#db, this.#horizon);
     if (!writing) this.#horizon = null;
-    this.#next = writing ? now().mono + this.#nextPause() : Number.POSITIVE_INFINITY;
+    this.#lookAt = writing ? now().mono + this.#nextPause() : Number.POSITIVE_INFINITY;
     return true;
   }
 
@@ -83,9 +86,8 @@ export class WaitingMark {
   /** Called while no slot is free. */
   async clearIfStale(time: number): Promise<void> {
     if (!this.#marked) return;
-    if (this.#busySince === Number.POSITIVE_INFINITY) this.#busySince = time;
-    this.#next = this.#busySince + STALE_MS;
-    if (time < this.#next) return;
+    this.#staleAt ??= time + STALE_MS;
+    if (time < this.#staleAt) return;
     this.forget();
     await clearWaiting(this.#db, this.#instance);
   }

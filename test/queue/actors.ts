@@ -56,7 +56,6 @@ export async function renewed(db: Queryable, worker: Actor, claims: readonly Cla
   const leases = claims.map(({ issue, token }) => ({ id: issue.id, token }));
   const answer = await beat(db, {
     instance: worker.instance,
-    running: claims.length,
     waiting: false,
     leases,
     leaseSeconds: 300,

@@ -118,7 +118,7 @@ describe('with 320,000 rows', () => {
     await t.sql`delete from cape_leases`;
     const claims = await claimAs(db, worker, { limit: 50 });
     const leases = claims.map(({ issue, token }) => ({ id: issue.id, token }));
-    const tick = { instance: worker.instance, running: 50, waiting: true, leases, leaseSeconds: 300 };
+    const tick = { instance: worker.instance, waiting: true, leases, leaseSeconds: 300 };
     expectNarrow(await nodesOf((queryable) => beat(queryable, tick)));
     await t.sql`update cape_leases set lease_until = now() - interval '1 second'`;
     const seen = await expired(db);

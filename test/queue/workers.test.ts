@@ -42,7 +42,7 @@ describe('register', () => {
       state: 'registered',
       previous: { instance: first.instance, helpers: { token: 'k' }, started_at: expect.any(Date) },
     });
-    const tick = { instance: first.instance, running: 0, waiting: false, leases: [], leaseSeconds: 300 };
+    const tick = { instance: first.instance, waiting: false, leases: [], leaseSeconds: 300 };
     expect((await beat(t.db, tick)).registered).toBe(false);
 
     await deregister(t.db, second.instance);

@@ -237,6 +237,23 @@ describe('the queue', () => {
     for (let n = 0; n < 5; n++) await ended(await add(`wake ${n}`));
   });
 
+  test('is watched until those have ended who wrote before the worker said that it waits', async () => {
+    let worker: ReturnType<typeof startWorker> | undefined;
+    let id = 0;
+    // Its trigger sees nobody waiting, and it commits in silence long after the worker has gone to sleep.
+    await sql.begin(async (tx) => {
+      const [row] = await tx`insert into cape_issues (description) values ('silent') returning id`;
+      id = row!.id;
+      worker = startWorker({ databaseUrl, pollInterval: '1h' });
+      await until(async () => (await sql`select from cape_workers where waiting_until is not null`).length === 1);
+      await new Promise((done) => setTimeout(done, 1500));
+    });
+    const committed = performance.now();
+    await ended(id);
+    expect(performance.now() - committed).toBeLessThan(5000);
+    expect(worker).toBeDefined();
+  });
+
   test('is looked at again when a row comes while a claim that cannot see it is under way', async () => {
     await sql.unsafe(`
       create function test_slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.7); return new; end';
