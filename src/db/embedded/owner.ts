@@ -3,14 +3,11 @@
  * Postgres refuses to run as root, so root hands it to another account.
  */
 
-import { execFile } from 'node:child_process';
 import { chmod, mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { promisify } from 'node:util';
+import { execa } from 'execa';
 import { CapeError, messageOf } from '../../core/errors.js';
 import type { Layout } from './data-dir.js';
-
-const run = promisify(execFile);
 
 /** An account to run the server under. */
 export interface Owner {
@@ -53,7 +50,7 @@ export async function chooseOwner(layout: Layout, uid: number): Promise<Owner | 
 /** `id` and not /etc/passwd, since accounts may come from a directory service, and do on macOS. */
 async function account(name: string): Promise<Owner | null> {
   try {
-    const [uid, gid] = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])]);
+    const [uid, gid] = await Promise.all([execa('id', ['-u', name]), execa('id', ['-g', name])]);
     return { uid: Number(uid.stdout), gid: Number(gid.stdout), name };
   } catch {
     return null; // no such account
@@ -61,7 +58,7 @@ async function account(name: string): Promise<Owner | null> {
 }
 
 async function nameOf(uid: number): Promise<string> {
-  return run('id', ['-un', String(uid)]).then(
+  return execa('id', ['-un', String(uid)]).then(
     ({ stdout }) => stdout.trim(),
     () => `uid ${uid}`,
   );

@@ -1,9 +1,8 @@
 /** What `postmaster.pid` and the process table say about the server of a cluster. */
 
-import { execFile } from 'node:child_process';
 import { access, link, readFile, readlink, realpath, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
+import { execa } from 'execa';
 import { CapeError } from '../../core/errors.js';
 import { freshName } from './data-dir.js';
 import { whenMissing } from './files.js';
@@ -95,9 +94,8 @@ async function look(pid: number): Promise<{ zombie: boolean; command: string }> 
     const [, command = '', state] = /\((.*)\) (\S)/s.exec(stat) ?? [];
     return { zombie: state === 'Z', command };
   }
-  const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,comm=', '-p', String(pid)]).catch(() => ({
-    stdout: '', // ended since
-  }));
+  // Says nothing and exits 1 where the process has ended since.
+  const { stdout } = await execa('ps', ['-o', 'stat=,comm=', '-p', String(pid)], { reject: false });
   const [state = '', ...command] = stdout.trim().split(/\s+/);
   return { zombie: state.startsWith('Z'), command: basename(command.join(' ')) };
 }

@@ -1,6 +1,7 @@
 /** Starting the programs of Postgres: under the right uid, with an environment built from nothing. */
 
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { execa } from 'execa';
 import type { Owner } from './owner.js';
 
 /** How to run the programs of one set of binaries. */
@@ -22,8 +23,12 @@ export function spawnProgram(
   args: readonly string[],
   { owner, stdio }: { owner: Owner | null; stdio: StdioOptions },
 ): ChildProcess {
+  return spawn(`${bin}/${program}`, args, { ...surroundings(libraries, owner), stdio });
+}
+
+function surroundings(libraries: readonly string[], owner: Owner | null) {
   const linker = process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH';
-  return spawn(`${bin}/${program}`, args, {
+  return {
     cwd: '/',
     detached: true, // Ctrl-C in the terminal goes to the whole foreground group: a server there would go with us
     env: {
@@ -32,9 +37,8 @@ export function spawnProgram(
       TZ: 'UTC',
       ...(libraries.length > 0 && { [linker]: libraries.join(':') }),
     },
-    stdio,
     ...(owner && { uid: owner.uid, gid: owner.gid }),
-  });
+  };
 }
 
 /** What a program that ran to its end left. */
@@ -47,27 +51,15 @@ export interface Ended {
 }
 
 /** Runs a program of Postgres to its end; `input` is all of its standard input. Never throws. */
-export function runProgram(
-  programs: Programs,
+export async function runProgram(
+  { bin, libraries }: Programs,
   program: 'postgres' | 'initdb',
   args: readonly string[],
   { owner, input = '' }: { owner: Owner | null; input?: string },
 ): Promise<Ended> {
-  return new Promise((done) => {
-    const child = spawnProgram(programs, program, args, { owner, stdio: 'pipe' });
-    let stdout = '';
-    let stderr = '';
-    child.stdout?.on('data', (chunk) => {
-      stdout += chunk;
-    });
-    child.stderr?.on('data', (chunk) => {
-      stderr += chunk;
-    });
-    child.on('error', (error) => done({ code: null, stdout, stderr: error.message }));
-    child.on('close', (code) => done({ code, stdout, stderr }));
-    child.stdin?.on('error', () => {}); // it may end without reading: its exit code tells
-    child.stdin?.end(input);
-  });
+  const options = { ...surroundings(libraries, owner), extendEnv: false, input, reject: false } as const;
+  const { exitCode, stdout, stderr, shortMessage } = await execa(`${bin}/${program}`, args, options);
+  return { code: exitCode ?? null, stdout, stderr: stderr || (exitCode === 0 ? '' : (shortMessage ?? '')) };
 }
 
 /** The line of a program's stderr that says why it ended: the last FATAL or error, else the last line. */
