@@ -157,9 +157,11 @@ describe.concurrent('the demo', () => {
 function pathWithout(dir: string, left: string): string {
   const bin = join(dir, 'bin');
   mkdirSync(bin);
+  const taken = new Set([left]);
   for (const folder of [join(process.execPath, '..'), ...searchPath].filter((one) => existsSync(one))) {
-    for (const name of readdirSync(folder)) {
-      if (name !== left && !existsSync(join(bin, name))) symlinkSync(join(folder, name), join(bin, name));
+    for (const name of readdirSync(folder).filter((one) => !taken.has(one))) {
+      taken.add(name);
+      symlinkSync(join(folder, name), join(bin, name));
     }
   }
   return bin;
