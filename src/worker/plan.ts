@@ -102,6 +102,12 @@ function commandVariables(claim: Claim, files: AttemptFiles, parts: PlanParts): 
   };
 }
 
+/** Postgres writes `2026-11-22 18:55:25.726+00`, which few JSON readers take for a time. */
+function isoTime(text: string): string {
+  const time = new Date(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
+  return Number.isNaN(time.getTime()) ? text : time.toISOString();
+}
+
 function issueFile(claim: Claim, given: Record<string, string>): string {
   const { issue } = claim;
   return `${JSON.stringify(
@@ -112,7 +118,7 @@ function issueFile(claim: Claim, given: Record<string, string>): string {
       worker_id: given.CAPE_WORKER_ID,
       idempotency_key: given.CAPE_IDEMPOTENCY_KEY,
       priority: issue.priority,
-      created_at: issue.created_at,
+      created_at: isoTime(issue.created_at),
       failures: issue.failures,
       type: issue.type,
       params: issue.params,

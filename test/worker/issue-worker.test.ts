@@ -61,12 +61,16 @@ describe('a command', () => {
   test('gets newlines, quotes, a leading dash and any Unicode unchanged, as argument and in the issue file', async () => {
     const text = `--help "it's" $HOME \`id\`\n\tü 🚀 \u202e {id} \\`;
     const out = join(tempFolder(), 'seen');
-    const program = `const fs=require('fs');fs.writeFileSync(${JSON.stringify(out)},JSON.stringify([process.argv[2],JSON.parse(fs.readFileSync(process.env.CAPE_ISSUE_FILE)).description]))`;
+    const program = `const fs=require('fs');fs.writeFileSync(${JSON.stringify(out)},JSON.stringify([process.argv[2],JSON.parse(fs.readFileSync(process.env.CAPE_ISSUE_FILE)).description,JSON.parse(fs.readFileSync(process.env.CAPE_ISSUE_FILE)).created_at]))`;
     const script = join(tempFolder(), 'look.cjs');
     writeFileSync(script, program);
     startWorker({ databaseUrl, command: `'${process.execPath}' '${script}' {description}` });
     await ended(await add(text));
-    expect(JSON.parse(readFileSync(out, 'utf8'))).toEqual([text, text]);
+    expect(JSON.parse(readFileSync(out, 'utf8'))).toEqual([
+      text,
+      text,
+      expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    ]);
   });
 
   test('sees its variables and neither the database nor the service manager', async () => {
