@@ -102,15 +102,18 @@ export class ClaimLoop {
   }
 
   #finished(): boolean {
-    const { attempts, unclear, once } = this.#parts;
+    const { attempts, settler, unclear, once } = this.#parts;
     if (this.#abandoned) return true;
-    return (this.#stopping || (once && this.#claimedOne)) && attempts.idle && !unclear.due(now().mono);
+    const time = now().mono;
+    const settled = attempts.idle && !unclear.due(time) && !settler.reportDue(time);
+    return settled && (this.#stopping || (once && this.#claimedOne));
   }
 
   async #step(): Promise<void> {
     const { attempts, settler, mark, gate, unclear, bell } = this.#parts;
     const time = now().mono;
-    if (unclear.due(time)) await unclear.adopt(!this.#stopping);
+    if (unclear.due(time) && (await unclear.adopt(this.#free(time))) > 0) this.#claimedOne = true;
+    if (settler.reportDue(time)) await settler.reportLate();
     if (time >= this.#pollAt) this.#poll(time);
     const free = this.#free(time);
     const settlements = settler.due(time);

@@ -17,14 +17,15 @@ export class Settler {
   readonly #attempts: Attempts;
   readonly #log: Log;
   readonly #onParked: (ms: number) => void;
-  /** Rows that somebody else had locked, and when to try again. */
+  /** Rows that somebody else had locked (by id: a token is shared by all of one claim), and when to try again. */
   #busyUntil = 0;
   #pause = FIRST_PAUSE_MS;
-  readonly #busy = new Set<string>();
+  readonly #busy = new Set<number>();
   /** Sent, and no answer came: asked about before anything is sent again. */
   #unclear: readonly Settlement[] = [];
   /** Interrupted by ourselves and lost meanwhile: to be booked as no crash. */
   #late: Held[] = [];
+  #reportAt = 0;
 
   /** @param onParked told how long a row that was given back has to wait, milliseconds */
   constructor(db: Queryable, attempts: Attempts, log: Log, onParked: (ms: number) => void) {
@@ -37,12 +38,29 @@ export class Settler {
   /** What can be written now. */
   due(time: number): Settlement[] {
     const all = this.#attempts.unsettled();
-    return (time < this.#busyUntil ? all.filter((one) => !this.#busy.has(one.token)) : all).slice(0, BATCH);
+    return (time < this.#busyUntil ? all.filter((one) => !this.#busy.has(one.id)) : all).slice(0, BATCH);
   }
 
-  /** When locked rows are tried again, on the monotonic clock. */
+  /** When locked rows are tried again, or late reports made, on the monotonic clock. */
   get nextAt(): number {
-    return this.#busy.size > 0 ? this.#busyUntil : Number.POSITIVE_INFINITY;
+    const settleAt = this.#busy.size > 0 ? this.#busyUntil : Number.POSITIVE_INFINITY;
+    return this.#late.length > 0 ? Math.min(settleAt, this.#reportAt) : settleAt;
+  }
+
+  /** True where `reportLate` has something to say. */
+  reportDue(time: number): boolean {
+    return this.#late.length > 0 && this.#reportAt <= time;
+  }
+
+  /**
+   * We ended these ourselves, in time, because we could not renew: that was an outage and no crash of the worker.
+   * A statement of its own, sent by itself: were it part of taking an answer in, its failure would lose the claims that
+   * came with that answer.
+   */
+  async reportLate(): Promise<void> {
+    const answers = await reclassify(this.#db, this.#late);
+    this.#late = answers.filter(({ state }) => state === 'busy').map(({ id, token }) => ({ id, token }));
+    this.#reportAt = now().mono + LONGEST_PAUSE_MS;
   }
 
   /**
@@ -56,7 +74,7 @@ export class Settler {
     const settlements = this.due(now().mono);
     try {
       const answer = await send(settlements);
-      await this.#take(settlements, answer.settled);
+      this.#take(settlements, answer.settled);
       return answer;
     } catch (error) {
       const failure = failureOf(error);
@@ -70,13 +88,13 @@ export class Settler {
   /** A row that can't be written must not take its neighbours along. At the last it is written without its texts. */
   async #settleOne(one: Settlement): Promise<void> {
     try {
-      await this.#take([one], await settle(this.#db, [one]));
+      this.#take([one], await settle(this.#db, [one]));
     } catch (error) {
       if (failureOf(error).kind !== 'data') throw error;
       this.#log.warn(
         `issue ${one.id}: its texts can't be stored (${failureOf(error).message}); the outcome is kept without them`,
       );
-      await this.#take([one], await settle(this.#db, [stripText(one)]));
+      this.#take([one], await settle(this.#db, [stripText(one)]));
     }
   }
 
@@ -85,43 +103,38 @@ export class Settler {
     if (this.#unclear.length === 0) return;
     const answers = await settledOrHeld(this.#db, this.#unclear);
     for (const { id, token, state } of answers) {
-      if (state === 'settled') this.#attempts.settled(id, token);
+      if (state === 'settled') this.#forget(id, token);
     }
     this.#unclear = [];
   }
 
-  async #take(sent: readonly Settlement[], settled: readonly Settled[]): Promise<void> {
+  #forget(id: number, token: string): void {
+    this.#busy.delete(id);
+    this.#attempts.settled(id, token);
+  }
+
+  #take(sent: readonly Settlement[], settled: readonly Settled[]): void {
     const states = new Map(settled.map(({ id, status }) => [id, status]));
-    const late: Settlement[] = [];
     for (const one of sent) {
       const status = states.get(one.id) ?? 'lost';
       if (status === 'busy') {
-        this.#busy.add(one.token);
+        this.#busy.add(one.id);
         continue;
       }
-      this.#busy.delete(one.token);
-      this.#attempts.settled(one.id, one.token);
-      if (status === 'lost') late.push(one);
+      this.#forget(one.id, one.token);
+      if (status === 'lost') this.#lost(one);
       else this.#log.info(`issue ${one.id}: ${status}${pauseText(one)}`);
       if (one.verdict.action === 'requeue' && one.verdict.delayMs > 0) this.#onParked(one.verdict.delayMs);
     }
     this.#busyUntil = now().mono + this.#pause;
     this.#pause = this.#busy.size > 0 ? Math.min(LONGEST_PAUSE_MS, this.#pause * 2) : FIRST_PAUSE_MS;
-    await this.#reportLate(late);
   }
 
-  /** We ended these ourselves, in time, because we could not renew: that was an outage and no crash of the worker. */
-  async #reportLate(late: readonly Settlement[]): Promise<void> {
-    for (const one of late) {
-      this.#log.warn(
-        `issue ${one.id}: the attempt was no longer ours; its outcome (${one.outcome.kind}) is not written`,
-      );
-    }
-    const interrupted = late.filter((one) => one.outcome.kind === 'interrupted');
-    this.#late.push(...interrupted.map(({ id, token }) => ({ id, token })));
-    if (this.#late.length === 0) return;
-    const answers = await reclassify(this.#db, this.#late);
-    this.#late = answers.filter(({ state }) => state === 'busy').map(({ id, token }) => ({ id, token }));
+  #lost(one: Settlement): void {
+    this.#log.warn(`issue ${one.id}: the attempt was no longer ours; its outcome (${one.outcome.kind}) is not written`);
+    if (one.outcome.kind !== 'interrupted') return;
+    this.#late.push({ id: one.id, token: one.token });
+    this.#reportAt = 0;
   }
 }
 

@@ -55,18 +55,26 @@ export class UnclearClaims {
     }
   }
 
-  /** Looks the tokens up; what they claimed is started, or given back where that is no longer wanted or safe. */
-  async adopt(wanted: boolean): Promise<void> {
+  /**
+   * Looks the tokens up; what they claimed is started, or given back where no slot is free any more (other claims may
+   * have been made since) or it is too late.
+   * @returns how many were started
+   */
+  async adopt(free: number): Promise<number> {
     const time = now().mono;
+    let started = 0;
     for (const one of [...this.#waiting.values()].filter((each) => each.lookAt <= time)) {
       const claims = await claimedBy(this.#db, one.token);
       for (const claim of claims) {
         this.#log.warn(`issue ${claim.issue.id}: the answer to its claim was lost, the claim was not`);
-        if (wanted && !isPast(one.until)) this.#attempts.start(claim, one.until);
-        else this.#attempts.giveBack(claim, 'the answer to the claim was lost');
+        if (started < free && !isPast(one.until)) {
+          this.#attempts.start(claim, one.until);
+          started += 1;
+        } else this.#attempts.giveBack(claim, 'the answer to the claim was lost');
       }
       one.lookAt = time + LOOK_EVERY_MS;
       if (claims.length > 0 || time - one.since > WATCHED_MS) this.#waiting.delete(one.token);
     }
+    return started;
   }
 }
