@@ -62,7 +62,7 @@ export class Stopping {
         this.#giveBack('the drain timeout is over');
       },
       Math.min(this.#drainMs, 2 ** 31 - 1),
-    );
+    ).unref(); // what it waits for keeps the process alive, and it must not where nothing runs
   }
 
   #giveBack(why: string): void {

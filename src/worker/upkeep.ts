@@ -72,6 +72,7 @@ export class Upkeep {
         const failure = failureOf(error);
         if (failure.code === null) throw error; // not the database's: a bug of ours
         this.#parts.outage.failed('the upkeep', failure);
+        this.#promoteAt = 0;
         this.#tries += 1;
         await this.#bell.sleep(pauseBeforeTry(this.#tries, Math.random()));
       }
@@ -96,10 +97,13 @@ export class Upkeep {
   }
 
   async #promote(): Promise<void> {
+    const { intervalMs } = this.#parts;
+    // What is parked while the answer is under way may bring this forward (`promoteIn`).
+    this.#promoteAt = now().mono + intervalMs;
     const { promoted, nextMs } = await promote(this.#parts.db, PROMOTE_LIMIT);
     if (promoted > 0) this.#parts.onPromoted();
-    const wait = promoted === PROMOTE_LIMIT ? 0 : Math.min(nextMs ?? Number.POSITIVE_INFINITY, this.#parts.intervalMs);
-    this.#promoteAt = now().mono + Math.max(0, wait);
+    const wait = promoted === PROMOTE_LIMIT ? 0 : Math.min(nextMs ?? Number.POSITIVE_INFINITY, intervalMs);
+    this.#promoteAt = Math.min(this.#promoteAt, now().mono + Math.max(0, wait));
   }
 
   async #prune(): Promise<void> {
