@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../core/errors.js';
 import type { Log } from '../log.js';
 import { within } from './clock.js';
+import { identify } from './processes.js';
 import { type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
 import { KEEPER_VARIABLE } from './sweep.js';
 import { builtFile, notedGroups, ownerOf, runWarden } from './warden.js';
@@ -155,7 +156,8 @@ function configure({ stateDir, graceMs, toolPath }: LinkOptions): KeeperConfig {
   // The real path: /proc shows that one.
   const dir = join(realpathSync(stateDir), token);
   mkdirSync(dir, { mode: 0o700 });
-  return { token, dir, graceMs, toolPath };
+  const worker = identify(process.pid) ?? { pid: process.pid, start: '' };
+  return { token, dir, worker, graceMs, toolPath };
 }
 
 function spawnKeeper(config: KeeperConfig, nodeArgs: readonly string[]): ChildProcess {

@@ -123,10 +123,11 @@ class Keeper {
 
   /** Tells who guards the commands: to the worker, and on disk before the first command starts. */
   #introduce(wardenPid: number): void {
-    const { dir, token, graceMs } = this.#config;
+    const { dir, token, worker, graceMs } = this.#config;
     const record: HelperRecord = {
       token,
       groupsFile: join(dir, 'groups'),
+      worker,
       keeper: identify(process.pid) ?? { pid: process.pid, start: '' },
       warden: identify(wardenPid),
       graceMs,

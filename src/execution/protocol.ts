@@ -1,12 +1,13 @@
 /** What worker and keeper say to each other: one JSON object a line, over a socket pair. */
 import type { Readable, Writable } from 'node:stream';
-import type { CommandSpec, Deadline, EndReason, HelperRecord } from './spec.js';
+import type { CommandSpec, Deadline, EndReason, HelperRecord, ProcessIdentity } from './spec.js';
 
 /** The keeper's one argument, as JSON. */
 export interface KeeperConfig {
   readonly token: string;
   /** The keeper's own folder: FIFOs, the notes of groups, its record. */
   readonly dir: string;
+  readonly worker: ProcessIdentity;
   /** Between SIGTERM and SIGKILL when the warden ends everything, milliseconds. */
   readonly graceMs: number;
   /** PATH for the tools that the helpers need (sh, mkfifo, grep). */

@@ -35,6 +35,8 @@ export async function endLeftovers(
   if (isAlive(worker)) return false;
   try {
     for (const each of await allRecords(record, options.stateDir)) {
+      // Of a process that has taken the dead one's id: waited for, the issues would wait for as long as it has work.
+      if (isAlive(each.worker)) continue;
       if (!(await endOne(each, options))) return false;
     }
     return true;

@@ -76,6 +76,8 @@ export interface HelperRecord {
   readonly token: string;
   /** Notes of the groups in existence: a file with a line `+ PGID START` or `- PGID` for each. */
   readonly groupsFile: string;
+  /** Whose helpers they are: a later worker with the same id has its own in the same folder. */
+  readonly worker: ProcessIdentity;
   readonly keeper: ProcessIdentity;
   readonly warden: ProcessIdentity | null;
   /** Between SIGTERM and SIGKILL when they end everything, milliseconds. */

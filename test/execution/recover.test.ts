@@ -16,8 +16,8 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 /** A worker process with a tree that does not want to end. */
-async function startWorker() {
-  const pids = join(dir, 'pids');
+async function startWorker(name = 'pids') {
+  const pids = join(dir, name);
   const spec = specOf(dir, 'tree', fixture('exec-tree.sh'), [pids]);
   const job = JSON.stringify({ stateDir: dir, graceMs: GRACE_MS, spec, untilMs: 60_000 });
   const child = spawn(process.execPath, [fixture('exec-worker.mjs'), job], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -39,6 +39,7 @@ describe('a successor on the same machine', () => {
     expect(await endLeftovers(helpers, worker)).toBe(false);
     expect(tree.filter(isAlive)).toHaveLength(TREE);
     signal(worker.pid, 'SIGKILL');
+    await allGone([worker], 2000);
     expect(await endLeftovers(helpers, worker)).toBe(true);
     expect(tree.filter(isAlive)).toEqual([]);
   });
@@ -51,6 +52,19 @@ describe('a successor on the same machine', () => {
     expect(await endLeftovers(helpers, worker)).toBe(true);
     expect(tree.filter(isAlive)).toEqual([]);
     expect(existsSync(dirname(helpers.groupsFile))).toBe(false);
+  });
+
+  it('does not wait for the helpers of the process that has the id, and the folder, now', async () => {
+    const first = await startWorker();
+    killAll(first.worker, first.helpers);
+    await allGone([first.worker, first.helpers.keeper, first.helpers.warden!], 2000);
+    const second = await startWorker('pids of the second');
+    expect(await endLeftovers(first.helpers, first.worker, { stateDir: dir, waitMs: 500 })).toBe(true);
+    expect(first.tree.filter(isAlive)).toEqual([]);
+    expect(second.tree.filter(isAlive)).toHaveLength(TREE);
+    signal(second.worker.pid, 'SIGKILL');
+    await allGone([second.worker], 2000);
+    expect(await endLeftovers(second.helpers, second.worker, { stateDir: dir })).toBe(true);
   });
 
   it('finds helpers that nobody told it of in the folder of the worker', async () => {
@@ -80,7 +94,7 @@ describe('a successor on the same machine', () => {
     mkdirSync(folder);
     const groupsFile = join(folder, 'groups');
     writeFileSync(groupsFile, `+ ${stranger.pid} 1\n`);
-    const record = { token: 'no-such-token', groupsFile, keeper: dead, warden: dead, graceMs: 200 };
+    const record = { token: 'no-such-token', groupsFile, worker: dead, keeper: dead, warden: dead, graceMs: 200 };
     expect(await endLeftovers(record, dead)).toBe(true);
     expect(identify(stranger.pid!)).not.toBeNull();
     stranger.kill('SIGKILL');
@@ -99,7 +113,7 @@ describe('a successor on the same machine', () => {
     const groupsFile = join(folder, 'groups');
     writeFileSync(groupsFile, `+ 1 x\n- 1\n+ ${shell.pid} ${start}\n`);
     const dead = { pid: process.pid, start: '1' };
-    const record = { token: 'no-such-token', groupsFile, keeper: dead, warden: null, graceMs: 200 };
+    const record = { token: 'no-such-token', groupsFile, worker: dead, keeper: dead, warden: null, graceMs: 200 };
     expect(await endLeftovers(record, dead)).toBe(false);
     expect(identify(Number(line))).not.toBeNull();
     signal(Number(line), 'SIGKILL');
