@@ -116,7 +116,7 @@ export function claimSteps(p: number): string {
     returning ${COLUMNS}, -i.priority::int as place, i.created_at as created),
   leases as (
     insert into cape_leases (issue_id, attempt, token, worker_id, instance, lease_until)
-    select id, attempt, ${token}::uuid, ${worker}, ${instance}::uuid, now() + ${lease}::int * interval '1 second' from taken),
+    select id, attempt, ${token}::uuid, ${worker}, ${instance}::uuid, now() + ${lease}::float8 * interval '1 second' from taken),
   claimed as materialized (select * from taken order by directed desc, place, created, id)`;
 }
 

@@ -45,7 +45,7 @@ with
     select issue_id, token from cape_leases where issue_id = any($1::int[]) and token = any($2::uuid[])
      order by issue_id for no key update skip locked),
   renewed as (
-    update cape_leases l set lease_until = now() + $3::int * interval '1 second'
+    update cape_leases l set lease_until = now() + $3::float8 * interval '1 second'
       from asked join locked on locked.issue_id = asked.id and locked.token = asked.token
      where l.issue_id = any($1::int[]) and l.issue_id = asked.id and l.token = asked.token
     returning l.issue_id, l.token, l.cancel),

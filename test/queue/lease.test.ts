@@ -17,6 +17,19 @@ afterEach(async () => {
   await t.sql`delete from cape_issues`;
 });
 
+test('a lease may last fractions of a second', async () => {
+  await insert(t.sql, 'x');
+  const [claim] = await claimAs(t.db, worker, { leaseSeconds: 10.5 });
+  const left = async () => {
+    const [row] = await t.sql`select extract(epoch from lease_until - started_at)::float8 as s from cape_leases`;
+    return row!.s;
+  };
+  expect(await left()).toBe(10.5);
+  const leases = [{ id: claim!.issue.id, token: claim!.token }];
+  await beat(t.db, { instance: worker.instance, waiting: false, leases, leaseSeconds: 20.25 });
+  expect(await left()).toBeGreaterThan(20.2);
+});
+
 describe('beat', () => {
   test('renews exactly the leases it names and reports which of them are to be ended or lost', async () => {
     const [ok, cancelled, deleted, unnamed] = (await insert(t.sql, 'a', 'b', 'c', 'd')) as [
