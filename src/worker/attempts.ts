@@ -40,7 +40,8 @@ const RESULT_BYTES = 64 * 1024;
 
 export class Attempts {
   readonly #parts: AttemptsParts;
-  readonly #active = new Map<number, ActiveAttempt>();
+  /** By issue and token: after TRUNCATE ... RESTART IDENTITY an id comes again while the old one's command still ends. */
+  readonly #active = new Map<string, ActiveAttempt>();
   readonly #unsettled = new Map<number, Settlement>();
 
   constructor(parts: AttemptsParts) {
@@ -77,12 +78,13 @@ export class Attempts {
       return;
     }
     const active = { claim, run, until, timesOutAt: now().mono + timeoutMs, lost: false };
-    this.#active.set(claim.issue.id, active);
+    const key = keyOf(claim.issue.id, claim.token);
+    this.#active.set(key, active);
     this.#parts.log.info(
       `issue ${claim.issue.id}: attempt ${claim.attempt} started: ${claim.issue.description.slice(0, 200)}`,
     );
     void run.ended.then((outcome) => {
-      this.#active.delete(claim.issue.id);
+      this.#active.delete(key);
       this.#ended(claim, active.lost ? { ...outcome, kind: 'lost' } : outcome, files);
     });
   }
@@ -127,15 +129,14 @@ export class Attempts {
    * hears "lost" there, and an interruption of our own making is then booked as no crash.
    */
   lost(id: number, token: string): void {
-    const active = this.#active.get(id);
-    if (active?.claim.token !== token) return;
+    const active = this.#active.get(keyOf(id, token));
+    if (!active) return;
     active.lost = true;
     active.run.end('unconfirmed');
   }
 
   end(id: number, token: string, reason: EndReason): void {
-    const active = this.#active.get(id);
-    if (active?.claim.token === token) active.run.end(reason);
+    this.#active.get(keyOf(id, token))?.run.end(reason);
   }
 
   endAll(reason: EndReason): void {
@@ -152,6 +153,10 @@ export class Attempts {
   }
 }
 
+function keyOf(id: number, token: string): string {
+  return `${id} ${token}`;
+}
+
 /** The text in the command's CAPE_RESULT_FILE, else what the run itself returned, else the end of its output. */
 function resultOf(outcome: Outcome, files: AttemptFiles | null, log: Log): string | null {
   if (!files) return outcome.result ?? null;
@@ -159,22 +164,23 @@ function resultOf(outcome: Outcome, files: AttemptFiles | null, log: Log): strin
   return readResult(files.result, log) ?? tail;
 }
 
-/** The command may have put anything at the path, a FIFO among them: opened without blocking, read only if a plain file. */
+/**
+ * The command may have put anything at the path: a FIFO (opened without blocking, read only if a plain file), or a link
+ * to a file that is none (/proc/self/mem can be opened and not read).
+ */
 function readResult(path: string, log: Log): string | null {
-  let fd: number;
+  let fd: number | null = null;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      log.warn(`the result file ${path} can't be read: ${(error as Error).message}`);
-    return null;
-  }
-  try {
     if (!fstatSync(fd).isFile()) return null;
     const buffer = Buffer.alloc(RESULT_BYTES);
     const text = buffer.toString('utf8', 0, readSync(fd, buffer, 0, RESULT_BYTES, 0)).replaceAll('\0', '');
     return text.trim() === '' ? null : text;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      log.warn(`the result file ${path} can't be read: ${(error as Error).message}`);
+    return null;
   } finally {
-    closeSync(fd);
+    if (fd !== null) closeSync(fd);
   }
 }

@@ -45,6 +45,8 @@ export function startHandler(
       (value): Outcome => ({ kind: 'succeeded', result: resultText(value) }),
       (error): Outcome => (why === null ? { kind: 'failed', error: messageOf(error) } : endedBy(why, timeoutMs)),
     )
+    // An object without a prototype, say, has no text; unheard, this would end the whole process.
+    .catch((): Outcome => ({ kind: 'failed', error: 'what the handler gave back, or threw, has no text' }))
     .finally(() => clearTimeout(timer));
   return { started: Promise.resolve(process.pid), ended, end, kill: () => end('interrupted') };
 }

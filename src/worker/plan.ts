@@ -1,5 +1,5 @@
 /** From a claim to the command that runs for it: arguments, environment and files, complete before anything starts. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config.js';
 import { messageOf } from '../core/errors.js';
@@ -58,6 +58,8 @@ export function planCommand(claim: Claim, files: AttemptFiles, parts: PlanParts)
   const given = commandVariables(claim, files, parts);
   try {
     mkdirSync(files.dir, { recursive: true, mode: 0o700 });
+    // Of the same issue of another database, or of this one before its ids began again: no result of this attempt.
+    rmSync(files.result, { recursive: true, force: true });
     writeFileSync(files.issue, issueFile(claim, given), { mode: 0o600 });
   } catch (error) {
     return { kind: 'unrunnable', error: `the files of the attempt can't be made: ${messageOf(error)}` };

@@ -1,0 +1,92 @@
+/** What commands and handlers leave behind for the worker to take in. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Claim, Issue } from '../../src/core/issue.js';
+import { now } from '../../src/execution/clock.js';
+import type { EndReason } from '../../src/execution/spec.js';
+import { silent } from '../../src/log.js';
+import { Attempts } from '../../src/worker/attempts.js';
+import { createTestDatabase } from '../support/database.js';
+import { until } from '../support/until.js';
+import { startWorker } from '../support/worker.js';
+
+const { url: databaseUrl, sql } = await createTestDatabase();
+
+beforeEach(() => sql`truncate cape_issues; truncate cape_workers`.simple());
+
+async function add(id: number): Promise<void> {
+  await sql`insert into cape_issues (id, description, max_attempts) values (${id}, 'x', 1)`;
+}
+
+const ended = (id: number) =>
+  until(
+    async () => {
+      const [row] = await sql<Issue[]>`select * from cape_issues where id = ${id} and completed_at is not null`;
+      return row;
+    },
+    { what: `the end of issue ${id}` },
+  );
+
+describe('the result', () => {
+  test("is none of an earlier attempt of that number, be it of another database's issue", async () => {
+    const { dir } = startWorker({ databaseUrl, command: 'echo fresh' });
+    const folder = join(dir, 'logs', 'issues', '4242');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, '1.result'), 'stale');
+    await add(4242);
+    expect((await ended(4242)).result).toMatch(/^fresh/);
+  });
+
+  test.skipIf(process.platform !== 'linux')(
+    'that can be opened and not read costs the issue its result only',
+    async () => {
+      const { lines } = startWorker({
+        databaseUrl,
+        command: `sh -c 'ln -s /proc/self/mem "$CAPE_RESULT_FILE"; echo told'`,
+      });
+      await add(1);
+      expect(await ended(1)).toMatchObject({ status: 'completed', result: 'told\n' });
+      expect(lines.filter((line) => line.includes("can't be read"))).toHaveLength(1);
+    },
+  );
+});
+
+test('a handler may throw what has no text', async () => {
+  startWorker({
+    databaseUrl,
+    handler: () => {
+      throw Object.create(null);
+    },
+  });
+  await add(1);
+  expect(await ended(1)).toMatchObject({ status: 'failed', failures: 1 });
+});
+
+test('an id that comes again while the old command still ends leaves both in hand', async () => {
+  const ends: string[] = [];
+  const attempts = new Attempts({
+    starter: {
+      start: ({ token }: Claim) => ({
+        run: {
+          started: Promise.resolve(1),
+          ended: new Promise(() => {}),
+          end: (why: EndReason) => void ends.push(`${token} ${why}`),
+          kill() {},
+        },
+        timeoutMs: 1000,
+        files: null,
+      }),
+    },
+    policy: { maxAttempts: 3, baseMs: 1000, capMs: 1000, unrunnableMs: 1000 },
+    host: 'test-host',
+    log: silent,
+    onEnded: () => {},
+  });
+  const issue = { id: 7, description: 'x' } as Claim['issue'];
+  attempts.start({ issue, attempt: 1, token: 'old' }, now());
+  attempts.start({ issue, attempt: 1, token: 'new' }, now());
+  expect(attempts.held().map(({ token }) => token)).toEqual(['old', 'new']);
+  attempts.lost(7, 'old');
+  expect(ends).toEqual(['old unconfirmed']);
+});
