@@ -1,11 +1,12 @@
 /** Small questions about what is left to do. */
 import { arrayOf, type Queryable } from '../db/connect.js';
 
-// A retry's pause counts (`attempt > 0`), a future run_at that somebody asked for does not.
+// A retry's pause counts (`attempt > 0`), a future run_at that somebody asked for does not. One that is past does, also
+// before anybody has promoted it: the first look of a worker may come before its first promotion.
 const ANYTHING_PENDING = `
   select exists (
     select from cape_issues
-     where status = 'pending' and (run_at is null or (attempt > 0 and run_at < 'infinity'))
+     where status = 'pending' and (run_at is null or run_at <= now() or (attempt > 0 and run_at < 'infinity'))
        and (assigned_worker_id is null or assigned_worker_id = $1)) as pending`;
 
 /** True where something is left that this worker may run, retries in their pause among them. */

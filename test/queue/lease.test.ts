@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { anythingPendingFor } from '../../src/queue/drain.js';
 import { beat } from '../../src/queue/lease.js';
 import { promote } from '../../src/queue/promote.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -15,6 +16,13 @@ beforeAll(async () => {
 
 afterEach(async () => {
   await t.sql`delete from cape_issues`;
+});
+
+test('an issue whose time has come counts as pending before it is promoted, one in the future does not', async () => {
+  await t.sql`insert into cape_issues (description, run_at) values ('x', now() + interval '1 hour')`;
+  expect(await anythingPendingFor(t.db, worker.id)).toBe(false);
+  await t.sql`update cape_issues set run_at = now() - interval '1 second'`;
+  expect(await anythingPendingFor(t.db, worker.id)).toBe(true);
 });
 
 test('a lease may last fractions of a second', async () => {
