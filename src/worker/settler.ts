@@ -1,6 +1,6 @@
 /** Writing back what has ended, whatever happens to the statement that does it. */
 import type { Queryable } from '../db/connect.js';
-import { failureOf } from '../db/failure.js';
+import { type Failure, failureOf } from '../db/failure.js';
 import { now } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { reclassify } from '../queue/rescue.js';
@@ -21,6 +21,8 @@ export class Settler {
   #busyUntil = 0;
   #pause = FIRST_PAUSE_MS;
   readonly #busy = new Set<number>();
+  /** What the server would not write, and a person was told. */
+  readonly #refused = new Set<number>();
   /** Sent, and no answer came: asked about before anything is sent again. */
   #unclear: readonly Settlement[] = [];
   /** Interrupted by ourselves and lost meanwhile: to be booked as no crash. */
@@ -58,7 +60,13 @@ export class Settler {
    * came with that answer.
    */
   async reportLate(): Promise<void> {
-    const answers = await reclassify(this.#db, this.#late);
+    const answers = await reclassify(this.#db, this.#late).catch((error) => {
+      const failure = failureOf(error);
+      if (!isRefusal(failure)) throw error;
+      const which = this.#late.map(({ id }) => id).join(', ');
+      this.#log.error(`issue ${which}: an interruption stays booked as a crash (${failure.message})`);
+      return [];
+    });
     this.#late = answers.filter(({ state }) => state === 'busy').map(({ id, token }) => ({ id, token }));
     this.#reportAt = now().mono + LONGEST_PAUSE_MS;
   }
@@ -79,38 +87,66 @@ export class Settler {
     } catch (error) {
       const failure = failureOf(error);
       if (failure.unclear) this.#unclear = settlements;
-      if (failure.kind !== 'data' || settlements.length === 0) throw error;
+      if (!isRefusal(failure) || settlements.length === 0) throw error;
+      this.#unclear = settlements; // until each has been heard of
       for (const one of settlements) await this.#settleOne(one);
+      this.#unclear = [];
       return null;
     }
   }
 
-  /** A row that can't be written must not take its neighbours along. At the last it is written without its texts. */
+  /** A row that can't be written must not take its neighbours along: it is tried without its texts, then put off. */
   async #settleOne(one: Settlement): Promise<void> {
+    const why = await this.#tryOne(one);
+    if (why === null) return;
+    const whyNot = await this.#tryOne(stripText(one));
+    if (whyNot === null)
+      this.#log.warn(`issue ${one.id}: its texts can't be stored (${why}); the outcome is kept without them`);
+    else this.#refuse(one, whyNot);
+  }
+
+  /** @returns why the server refuses to write it; null where it was written */
+  async #tryOne(one: Settlement): Promise<string | null> {
     try {
       this.#take([one], await settle(this.#db, [one]));
+      return null;
     } catch (error) {
-      if (failureOf(error).kind !== 'data') throw error;
-      this.#log.warn(
-        `issue ${one.id}: its texts can't be stored (${failureOf(error).message}); the outcome is kept without them`,
-      );
-      this.#take([one], await settle(this.#db, [stripText(one)]));
+      const failure = failureOf(error);
+      if (!isRefusal(failure)) throw error;
+      return failure.message;
     }
+  }
+
+  /** A constraint or a trigger of somebody's own: only a person can help, and everybody else's issues go on. */
+  #refuse(one: Settlement, why: string): void {
+    if (!this.#refused.has(one.id))
+      this.#log.error(
+        `issue ${one.id}: its end (${one.outcome.kind}) can't be written (${why}); tried again until it can`,
+      );
+    this.#refused.add(one.id);
+    this.#putOff(one.id);
   }
 
   /** A blind retry would find no lease and take "done" for "lost". */
   async #askAboutUnclear(): Promise<void> {
     if (this.#unclear.length === 0) return;
     const answers = await settledOrHeld(this.#db, this.#unclear);
-    for (const { id, token, state } of answers) {
-      if (state === 'settled') this.#forget(id, token);
+    const settled = new Set(answers.filter(({ state }) => state === 'settled').map(({ id }) => id));
+    for (const one of this.#unclear.filter(({ id }) => settled.has(id))) {
+      this.#forget(one.id, one.token);
+      this.#park(one);
     }
     this.#unclear = [];
   }
 
   #forget(id: number, token: string): void {
     this.#busy.delete(id);
+    this.#refused.delete(id);
     this.#attempts.settled(id, token);
+  }
+
+  #park({ verdict }: Settlement): void {
+    if (verdict.action === 'requeue' && verdict.delayMs > 0) this.#onParked(verdict.delayMs);
   }
 
   #take(sent: readonly Settlement[], settled: readonly Settled[]): void {
@@ -118,16 +154,24 @@ export class Settler {
     for (const one of sent) {
       const status = states.get(one.id) ?? 'lost';
       if (status === 'busy') {
-        this.#busy.add(one.id);
+        this.#putOff(one.id);
         continue;
       }
       this.#forget(one.id, one.token);
       if (status === 'lost') this.#lost(one);
       else this.#log.info(`issue ${one.id}: ${status}${pauseText(one)}`);
-      if (one.verdict.action === 'requeue' && one.verdict.delayMs > 0) this.#onParked(one.verdict.delayMs);
+      this.#park(one);
     }
-    this.#busyUntil = now().mono + this.#pause;
-    this.#pause = this.#busy.size > 0 ? Math.min(LONGEST_PAUSE_MS, this.#pause * 2) : FIRST_PAUSE_MS;
+    if (this.#busy.size === 0) this.#pause = FIRST_PAUSE_MS;
+  }
+
+  /** For later. Others that are put off, or settled, meanwhile must not push the time away: it would never come. */
+  #putOff(id: number): void {
+    this.#busy.add(id);
+    const time = now().mono;
+    if (time < this.#busyUntil) return;
+    this.#busyUntil = time + this.#pause;
+    this.#pause = Math.min(LONGEST_PAUSE_MS, this.#pause * 2);
   }
 
   #lost(one: Settlement): void {
@@ -136,6 +180,11 @@ export class Settler {
     this.#late.push({ id: one.id, token: one.token });
     this.#reportAt = 0;
   }
+}
+
+/** The server understood, and will not: for what the row holds, or for rules of its own. */
+function isRefusal({ kind, code }: Failure): boolean {
+  return kind === 'data' || (kind === 'other' && code !== null);
 }
 
 function pauseText(one: Settlement): string {

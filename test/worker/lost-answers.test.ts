@@ -112,6 +112,28 @@ test('claims are kept where the report on a lost attempt, settled with them, fai
   expect((await stored(sql, gone!.issue.id)).crashes).toBe(0);
 });
 
+test('an attempt whose end the server will not write holds up neither its neighbours nor the claims', async () => {
+  await sql`alter table cape_issues add constraint theirs check (status <> 'completed' or description <> 'issue 0')`;
+  const attempts = attemptsThat({ kind: 'succeeded' });
+  const lines: string[] = [];
+  const log = { ...silent, error: (line: string) => void lines.push(line) };
+  const settler = new Settler(db, attempts, log, () => {});
+  const turn = () => settler.settleWith((all) => settleAndClaim(db, all, request(worker)));
+  const [refused, other] = await claimed(2);
+  attempts.start(refused!, now());
+  attempts.start(other!, now());
+  await insert(sql, 'next');
+  expect(await turn()).toBeNull();
+  expect((await stored(sql, other!.issue.id)).status).toBe('completed');
+  expect((await turn())?.claims).toHaveLength(1);
+  await until(() => settler.due(now().mono).length === 1);
+  await turn();
+  expect(lines).toEqual([expect.stringContaining(`issue ${refused!.issue.id}: its end (succeeded) can't be written`)]);
+  await sql`alter table cape_issues drop constraint theirs`;
+  await until(async () => (await turn()) && attempts.idle);
+  expect((await stored(sql, refused!.issue.id)).status).toBe('completed');
+});
+
 test('what an unanswered claim took goes back uncharged where its slots are taken by now', async () => {
   const attempts = attemptsThat(null);
   const unclear = new UnclearClaims(db, attempts, silent);
