@@ -16,10 +16,12 @@ import { stateDirOf } from './plan.js';
 const TRY_AGAIN_MS = 10_000;
 
 interface Known {
-  readonly row: WorkerRow;
+  row: WorkerRow;
   /** The table names it no longer: it stays here until its issues are taken over. */
   readonly replaced: boolean;
   tryAt: number;
+  /** That there is no proof was said: its folder may be gone for good, and a line every 10 s would help nobody. */
+  told: boolean;
 }
 
 export class Neighbours {
@@ -40,7 +42,7 @@ export class Neighbours {
 
   /** The worker whose id this process took over: the table no longer names it, its issues may still be held. */
   remember(row: WorkerRow): void {
-    if (row.machine === this.#machine) this.#known.set(row.instance, { row, replaced: true, tryAt: 0 });
+    if (row.machine === this.#machine) this.#known.set(row.instance, { row, replaced: true, tryAt: 0, told: false });
   }
 
   /** Reads anew who else is here. */
@@ -48,7 +50,10 @@ export class Neighbours {
     if (this.#machine === null) return;
     const found = new Map<string, Known>();
     for (const row of await neighbours(this.#db, this.#machine, this.#instance)) {
-      found.set(row.instance, { row, replaced: false, tryAt: this.#known.get(row.instance)?.tryAt ?? 0 });
+      // The same object: a take-over that is under way notes in it what came of it.
+      const known = this.#known.get(row.instance) ?? { row, replaced: false, tryAt: 0, told: false };
+      known.row = row;
+      found.set(row.instance, known);
     }
     for (const [instance, known] of this.#known) {
       if (known.replaced) found.set(instance, known);
@@ -79,7 +84,12 @@ export class Neighbours {
     const helpers = known.row.helpers as HelperRecord | null;
     const stateDir = log_dir === null ? {} : { stateDir: stateDirOf(log_dir, id) };
     if (!(await endLeftovers(helpers, { pid, start: pid_start }, stateDir))) {
-      this.#log.warn(`worker ${id} (pid ${pid}) is gone, but not everything that it started; its issues wait`);
+      if (!known.told)
+        this.#log.warn(
+          `worker ${id} (pid ${pid}) is gone, but not everything that it started, as far as can be seen; ` +
+            'its issues wait for that, or for their leases to run out',
+        );
+      known.told = true;
       known.tryAt = now().mono + TRY_AGAIN_MS;
       return;
     }
