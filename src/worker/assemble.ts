@@ -101,14 +101,15 @@ export function assemble(options: WorkerOptions, tools: Tools, connections: Conn
     drain: config.drain,
   });
   const helpers = tools.executor ? new HelperNote(leases, instance, tools.executor) : null;
-  const crew: { taken: boolean } = { taken: false };
+  let taken = false;
   const keeper = new LeaseKeeper({
     ...{ db: leases, attempts, mark, outage, instance, intervalMs, trustMs, leaseMs: config.lease },
     confirm: (deadlines) => tools.executor?.confirm(deadlines),
     onRenewed: () => helpers?.write(),
     onTaken: () => {
-      crew.taken = true;
-      loop.abandon();
+      if (taken) return;
+      taken = true;
+      crew.giveBack();
     },
   });
   const neighbours = new Neighbours(leases, base.machine, instance, log);
@@ -118,7 +119,7 @@ export function assemble(options: WorkerOptions, tools: Tools, connections: Conn
     onPromoted: () => loop.look(),
   });
   const disconnect = () => void Promise.all([queue.close(), leases.close()]);
-  return new Crew({
+  const crew = new Crew({
     workerId,
     attempts,
     loop,
@@ -126,9 +127,10 @@ export function assemble(options: WorkerOptions, tools: Tools, connections: Conn
     upkeep,
     neighbours,
     trustMs,
-    wasTaken: () => crew.taken,
+    wasTaken: () => taken,
     disconnect,
   });
+  return crew;
 }
 
 function makeStarter(

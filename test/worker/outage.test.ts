@@ -216,5 +216,9 @@ describe('somebody else', () => {
     await until(async () => (await sql`select from cape_leases`).length === 1);
     await sql`update cape_workers set instance = gen_random_uuid()`;
     await expect(worker.done).rejects.toMatchObject({ kind: 'taken' });
+    // It could still write, so nobody has to wait for the lease, and it was no crash.
+    expect(await sql`select status, leased, crashes from cape_issues`).toMatchObject([
+      { status: 'pending', leased: false, crashes: 0 },
+    ]);
   });
 });
