@@ -27,6 +27,11 @@ export class Crew {
   readonly #parts: CrewParts;
   #patience: NodeJS.Timeout | undefined;
   #over = false;
+  #leaveNow!: () => void;
+  /** A handler that never returns can't be killed, and must not keep a worker that is to leave at once. */
+  readonly #left = new Promise<void>((done) => {
+    this.#leaveNow = done;
+  });
 
   constructor(parts: CrewParts) {
     this.#parts = parts;
@@ -61,6 +66,7 @@ export class Crew {
   leave(): void {
     this.#parts.attempts.killAll();
     this.#abandon();
+    this.#leaveNow();
   }
 
   /** What has ended is written back while the database answers; else its leases run out and others go on. */
@@ -90,7 +96,7 @@ export class Crew {
       this.#over = true;
       clearTimeout(this.#patience);
       attempts.endAll('interrupted');
-      await attempts.allEnded();
+      await Promise.race([attempts.allEnded(), this.#left]);
       keeper.stop();
       upkeep.stop();
       await Promise.allSettled(beside);

@@ -63,6 +63,20 @@ test('a handler may throw what has no text', async () => {
   expect(await ended(1)).toMatchObject({ status: 'failed', failures: 1 });
 });
 
+test('a handler that never returns does not keep a worker that is asked three times to leave', async () => {
+  let called = false;
+  const worker = startWorker({
+    databaseUrl,
+    handler: () => {
+      called = true;
+      return new Promise(() => {});
+    },
+  });
+  await add(1);
+  await until(() => called);
+  await worker.stop(3);
+});
+
 test('an id that comes again while the old command still ends leaves both in hand', async () => {
   const ends: string[] = [];
   const attempts = new Attempts({
