@@ -121,7 +121,7 @@ describe('a database that is gone for a while', () => {
       command: `sh -c 'while ! test -e go; do sleep 0.05; done'`,
     });
     const id = await add('long');
-    await until(async () => (await issue(id)).status === 'started');
+    await until(() => worker.lines.some((line) => line.includes('attempt 1 started')));
     proxy.mode = 'refuse';
     proxy.reset();
     await until(() => outageLines(worker).length > 0);
@@ -142,7 +142,7 @@ describe('a database that is gone for a while', () => {
       command: `sh -c 'test "$CAPE_ATTEMPT" = 2 || sleep 60'`,
     });
     const id = await add('long');
-    await until(async () => (await issue(id)).status === 'started');
+    await until(() => worker.lines.some((line) => line.includes('attempt 1 started')));
     proxy.mode = 'blackhole';
     const [lease] = await sql`select extract(epoch from lease_until) * 1000 as until from cape_leases`;
     await until(() => worker.lines.some((line) => line.includes('attempt 1 interrupted')), { timeoutMs: 15_000 });
