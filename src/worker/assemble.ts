@@ -85,7 +85,8 @@ export function assemble(options: WorkerOptions, tools: Tools, connections: Conn
     log,
     onEnded: (outcome) => {
       if (outcome.kind === 'unrunnable') gate.failed(outcome.error ?? 'unknown');
-      else gate.opened();
+      // What we ended ourselves may have been ended before it began.
+      else if (!['interrupted', 'cancelled', 'lost'].includes(outcome.kind)) gate.opened();
       bell.ring();
     },
   });
