@@ -54,25 +54,50 @@ const IGNORED = new Set(
   'application_name connect_timeout channel_binding gssencmode keepalives keepalives_idle sslcompression'.split(' '),
 );
 
-/** The URL without its password, for messages and logs. Works on malformed URLs too, masking rather too much. */
+/**
+ * What all but the password may be shown of. A user is one only beside a password: alone it may be both, run together
+ * for want of a colon. What stands where a port belongs may be a password whose "@" was forgotten, so digits only.
+ */
+const HOST = String.raw`(?:\[[\da-f:.]*\]|[\w.%-]*)(?::\d*)?`;
+const SHOWABLE = new RegExp(
+  String.raw`^(postgres(?:ql)?://)(?:(?:([\w.%+~-]*):.*|[^/?#]*)@)?(${HOST}(?:,${HOST})*)(/[\w.%+~-]*)?(?:\?([^@#]*))?$`,
+);
+
+/** The URL without its password, for messages and logs. Of a URL with a typo in it next to nothing is shown. */
 export function redactUrl(url: string): string {
-  return url
-    .replace(/^((?:[a-z][a-z0-9+.-]*:\/\/)?[^:@/?#]*):(?!\/\/).*@/i, '$1:***@')
-    .replace(/([?&](?:ssl)?password=)[^&#]*/gi, '$1***');
+  const [, scheme, user, servers, path = '', search] = SHOWABLE.exec(url.trim()) ?? [];
+  if (scheme === undefined) return `${/^\s*(postgres(?:ql)?:\/\/)/.exec(url)?.[1] ?? ''}***`;
+  const credentials = url.includes('@') ? `${user === undefined ? '' : `${user}:`}***@` : '';
+  return `${scheme}${credentials}${servers}${path}${search === undefined ? '' : `?${redactQuery(search)}`}`;
+}
+
+function redactQuery(search: string): string {
+  return search.split('&').map(redactParameter).join('&');
+}
+
+function redactParameter(parameter: string): string {
+  const [, name = '', value = ''] = /^(\w+)=(.*)$/s.exec(parameter) ?? [];
+  if (name === '') return '***';
+  const known = name !== 'password' && (KNOWN.has(name) || IGNORED.has(name));
+  return known && /^[\w.,%/~+= -]*$/.test(value) ? parameter : `${name}=***`;
 }
 
 /**
- * Takes a database URL apart.
+ * Takes a database URL apart. Spaces around it, as quotes in a unit file leave them, are none of its parts.
  * @throws CapeError('config') that shows the URL with its password masked
  */
-export function parseUrl(url: string): Target {
-  const refuse = (why: string): never => {
-    throw new CapeError('config', `database URL "${redactUrl(url)}": ${why}`);
+export function parseUrl(written: string): Target {
+  const url = written.trim();
+  const shown = redactUrl(url);
+  const refuse: Refuse = (why, part) => {
+    // The part may belong to a password that holds what URLs give a meaning to.
+    const got = part === undefined ? '' : `; got "${shown.includes(part) ? part : '***'}"`;
+    throw new CapeError('config', `database URL "${shown}": ${why}${got}`);
   };
   const [, credentials, authority = '', path = '', search = ''] = URL_PARTS.exec(url) ?? refuse(SHAPE);
   const query = new Map(new URLSearchParams(search.replaceAll('+', '%2B')));
   for (const name of query.keys())
-    if (!KNOWN.has(name) && !IGNORED.has(name)) refuse(`unknown parameter "${name}"; known: ${[...KNOWN].join(', ')}`);
+    if (!KNOWN.has(name) && !IGNORED.has(name)) refuse(`unknown parameter, known: ${[...KNOWN].join(', ')}`, name);
 
   const [name, secret] = decodeAll(split(credentials ?? ''), refuse);
   const user = query.get('user') ?? (name || userInfo().username);
@@ -89,7 +114,8 @@ export function parseUrl(url: string): Target {
   };
 }
 
-type Refuse = (why: string) => never;
+/** `part` is the piece of the URL that is refused. */
+type Refuse = (why: string, part?: string) => never;
 
 function split(credentials: string): string[] {
   const colon = credentials.indexOf(':');
@@ -112,7 +138,7 @@ function serversOf(authority: string, query: Map<string, string>, refuse: Refuse
   const [first, ...rest] = hosts.map((host, i) => {
     const text = ports[i] ?? ports[0] ?? '5432';
     const port = Number(text);
-    if (!/^\d+$/.test(text) || port < 1 || port > 65535) refuse(`port "${text}" is not a number from 1 to 65535`);
+    if (!/^\d+$/.test(text) || port < 1 || port > 65535) refuse('a port must be a number from 1 to 65535', text);
     if (host.startsWith('/')) return { path: `${host}/.s.PGSQL.${port}` };
     return { host: host.replace(/^\[(.*)\]$/, '$1') || 'localhost', port };
   });
@@ -122,7 +148,7 @@ function serversOf(authority: string, query: Map<string, string>, refuse: Refuse
 function tlsOf(query: Map<string, string>, refuse: Refuse): Tls {
   const mode = query.get('sslmode') ?? null;
   if (mode !== null && !SSL_MODES.includes(mode as SslMode))
-    refuse(`sslmode "${mode}" is unknown; allowed: ${SSL_MODES.join(', ')}`);
+    refuse(`sslmode must be one of ${SSL_MODES.join(', ')}`, mode);
   return {
     mode: mode as SslMode | null,
     rootCert: query.get('sslrootcert') ?? null,
@@ -135,7 +161,7 @@ function tlsOf(query: Map<string, string>, refuse: Refuse): Tls {
 function primaryOnly(attrs: string | undefined, servers: number, refuse: Refuse): boolean {
   if (attrs === undefined || attrs === 'any') return servers > 1;
   if (attrs === 'primary' || attrs === 'read-write') return true;
-  return refuse(`target_session_attrs "${attrs}" can't be used, a worker writes; allowed: primary, read-write, any`);
+  return refuse('target_session_attrs must be primary, read-write or any, since a worker writes', attrs);
 }
 
 /** `host:port` or the socket's path, for messages. */

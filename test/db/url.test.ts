@@ -1,5 +1,7 @@
 import { userInfo } from 'node:os';
-import { expect, test } from 'vitest';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { CapeError } from '../../src/core/errors.js';
 import { parseUrl, redactUrl } from '../../src/db/url.js';
 
 const NO_TLS = { mode: null, rootCert: null, cert: null, key: null };
@@ -78,12 +80,16 @@ test.each([
   ['mysql://u:secret@h/d', 'expected postgres://'],
   ['h:5432/d', 'expected postgres://'],
   ['', 'expected postgres://'],
-  ['postgres://u:secret@h:port/d', 'port "port" is not a number from 1 to 65535'],
-  ['postgres://u:secret@h:70000/d', 'port "70000" is not'],
+  ['postgres://u:secret@h:port/d', 'a port must be a number from 1 to 65535; got "***"'],
+  ['postgres://u:secret@h:70000/d', 'a port must be a number from 1 to 65535; got "70000"'],
+  ['postgres://u:12?secret=x@h/d', 'unknown parameter, known: host,'],
   ['postgres://u:secret%@h/d', 'must be written %25'],
-  ['postgres://u:secret@h/d?sslmode=on', 'sslmode "on" is unknown; allowed: disable, allow, prefer'],
-  ['postgres://u:secret@h/d?sslmod=require', 'unknown parameter "sslmod"; known: host,'],
-  ['postgres://u:secret@h/d?target_session_attrs=standby', 'a worker writes; allowed: primary'],
+  [
+    'postgres://u:secret@h/d?sslmode=on',
+    'sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full; got "on"',
+  ],
+  ['postgres://u:secret@h/d?sslmod=require', 'pgbouncer; got "sslmod"'],
+  ['postgres://u:secret@h/d?target_session_attrs=standby', 'since a worker writes; got "standby"'],
 ])('%s is refused in words, without its password', (url, words) => {
   expect(() => parseUrl(url)).toThrow(words);
   expect(() => parseUrl(url)).toThrow(`"${redactUrl(url)}"`);
@@ -95,9 +101,51 @@ test.each([
   ['postgres://u:secret@with:all@h/d', 'postgres://u:***@h/d'],
   ['postgres://u:secret/slash@h/d', 'postgres://u:***@h/d'],
   ['postgres://h/d?user=u&password=secret&sslmode=require', 'postgres://h/d?user=u&password=***&sslmode=require'],
-  ['u:secret@h/d', 'u:***@h/d'],
-  ['postgres://u@h:5432/d', 'postgres://u@h:5432/d'],
+  ['u:secret@h/d', '***'],
+  [' postgres://u:secret@h/d\n', 'postgres://u:***@h/d'],
+  ['postgres//u:secret@h/d', '***'],
+  ['"postgres://u:secret@h/d', '***'],
+  ['postgres://u:secret/d', 'postgres://***'],
+  ['postgres://usecret@h:5432/d', 'postgres://***@h:5432/d'],
+  ['postgres://h/d?user=u&pasword=secret', 'postgres://h/d?user=u&pasword=***'],
+  ['postgres://u@a:1,[::1]:2/d?sslmode=require', 'postgres://***@a:1,[::1]:2/d?sslmode=require'],
   ['postgres://localhost:5432/d', 'postgres://localhost:5432/d'],
 ])('%s is shown without its password', (url, shown) => {
   expect(redactUrl(url)).toBe(shown);
+});
+
+describe('a password is never shown', () => {
+  const SECRET = 'TOPsecret';
+  const quiet = (url: string) => {
+    expect(redactUrl(url)).not.toContain(SECRET);
+    try {
+      parseUrl(url);
+    } catch (error) {
+      expect(error).toBeInstanceOf(CapeError);
+      expect((error as CapeError).message).not.toContain(SECRET);
+    }
+  };
+
+  test('behind a colon, whatever else the text holds', () => {
+    const words = 'postgres:// postgresql:// : / @ ? # & = " , % [ ] cape db.example 5432 user password sslmode \n';
+    const piece = fc.oneof(fc.constantFrom(' ', ...words.split(' ')), fc.string({ maxLength: 3 }));
+    const text = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''));
+    fc.assert(
+      fc.property(text, text, (before, after) => quiet(`${before}:${SECRET}${after}`)),
+      { numRuns: 5000 },
+    );
+  });
+
+  test('in a URL with any one character too many, too few or wrong', () => {
+    const [before, after] = ['postgres://cape:', '@db.example:5432/cape?sslmode=require'];
+    const edits = (text: string) =>
+      [...text, ''].flatMap((_, at) =>
+        ['', ...' :/@?#&="\',%[]x1\n'].flatMap((char) => [
+          text.slice(0, at) + char + text.slice(at),
+          text.slice(0, at) + char + text.slice(at + 1),
+        ]),
+      );
+    for (const typo of edits(before)) quiet(typo + SECRET + after);
+    for (const typo of edits(after)) quiet(before + SECRET + typo);
+  });
 });
