@@ -4,6 +4,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { split } from 'shlex';
 import { CapeError, messageOf } from '../core/errors.js';
 import type { Outcome } from '../core/outcome.js';
+import { TOO_LONG } from './ending.js';
 
 export { childEnvironment } from './environment.js';
 
@@ -26,6 +27,11 @@ export interface CommandSearch {
 
 const DEFAULT = 'cape-adw';
 const PLACEHOLDER = /\{(id|description)\}/g;
+/**
+ * Linux takes 128 KiB for one argument, its NUL included. Kernels with pages above 4 KiB take more, but an issue must
+ * not depend on the host that claims it. Where the limit is one of all arguments together (macOS), exec itself tells.
+ */
+const ARGUMENT_BYTES = process.platform === 'linux' ? 128 * 1024 - 1 : Number.POSITIVE_INFINITY;
 
 /**
  * Finds the command: the template where there is one, else `cape-adw`, else `uv run cape-adw`.
@@ -73,8 +79,11 @@ export function planArguments(
     ? // One pass with a function: a description that holds "{id}" or "$&" arrives as it is.
       words.map((word) => word.replace(PLACEHOLDER, (_, name: string) => values[name]!))
     : [...words, values.id!, values.description!];
-  if (!args.some((arg) => arg.includes('\0'))) return { file, args };
-  return { kind: 'invalid', error: 'the description holds a NUL character, which no argument of a command can hold' };
+  if (args.some((arg) => arg.includes('\0')))
+    return { kind: 'invalid', error: 'the description holds a NUL character, which no argument of a command can hold' };
+  // The keeper would have to carry megabytes to learn from exec what is known here.
+  if (args.some((arg) => Buffer.byteLength(arg) > ARGUMENT_BYTES)) return TOO_LONG;
+  return { file, args };
 }
 
 function resolveTemplate(template: string, path: string, cwd: string): ResolvedCommand {

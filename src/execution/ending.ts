@@ -3,6 +3,14 @@ import { type Outcome, outcomeOfExit } from '../core/outcome.js';
 import type { Ending, StartFailure } from './protocol.js';
 import type { CommandSpec, EndReason } from './spec.js';
 
+/** The description does not fit into the arguments of a command. */
+export const TOO_LONG: Outcome = {
+  kind: 'invalid',
+  error:
+    'the description is too long for one argument (128 KiB on Linux): ' +
+    'use a --command template without {description} and read the file named in CAPE_ISSUE_FILE',
+};
+
 /** How a run that was started has ended. */
 export function outcomeOfEnding(ending: Ending, spec: CommandSpec): Outcome {
   const { code, signal, why, tail } = ending;
@@ -32,13 +40,7 @@ export function outcomeOfReason(why: EndReason, spec: CommandSpec): Outcome {
 export function outcomeOfFailure(failure: StartFailure, spec: Pick<CommandSpec, 'file' | 'cwd'>): Outcome {
   const { stage, code, message } = failure;
   const { file, cwd } = spec;
-  if (code === 'E2BIG')
-    return {
-      kind: 'invalid',
-      error:
-        'the description is too long for one argument (128 KiB on Linux): ' +
-        'use a --command template without {description} and read the file named in CAPE_ISSUE_FILE',
-    };
+  if (code === 'E2BIG') return TOO_LONG;
   // A bug of whoever made the spec, but to try it again would never help.
   if (code === 'ERR_INVALID_ARG_VALUE') return { kind: 'invalid', error: `can't start ${file}: ${message}` };
   const error = {

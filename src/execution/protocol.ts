@@ -67,16 +67,22 @@ export function say<Message extends ToKeeper | FromKeeper>(stream: Writable, mes
   if (stream.writable) stream.write(`${JSON.stringify(message)}\n`);
 }
 
-/** Calls `onMessage` for every message that arrives. */
+/**
+ * Calls `onMessage` for every message that arrives. Only new text is searched for the end of a line: with what had come
+ * before joined to each chunk, a message of 40 MB took longer than a keeper may stay silent.
+ */
 export function listen<Message extends ToKeeper | FromKeeper>(
   stream: Readable,
   onMessage: (message: Message) => void,
 ): void {
-  let rest = '';
-  stream.setEncoding('utf8');
+  let unfinished: string[] = [];
+  stream.setEncoding('utf8'); // keeps a character together that lies across the border of two chunks
   stream.on('data', (text: string) => {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop() ?? '';
+    const [head = '', ...rest] = text.split('\n');
+    unfinished.push(head);
+    if (rest.length === 0) return;
+    const lines = [unfinished.join(''), ...rest];
+    unfinished = [lines.pop() ?? ''];
     for (const line of lines) onMessage(JSON.parse(line) as Message);
   });
 }

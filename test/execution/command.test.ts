@@ -55,6 +55,24 @@ describe('a template', () => {
   });
 });
 
+describe.skipIf(process.platform !== 'linux')('an argument of the most bytes that Linux takes', () => {
+  const longest = `${'é'.repeat(65_535)}x`;
+
+  it('is handed over', async () => {
+    const b = bench();
+    expect(planArguments(program(), { id: 1, description: longest })).toMatchObject({ args: ['1', longest] });
+    expect(await b.start('/bin/true', [longest]).ended).toMatchObject({ kind: 'succeeded' });
+    await b.close();
+  });
+
+  it('and one byte is refused for good before the keeper hears of it, unless the template does not use it', () => {
+    const issue = { id: 1, description: `${longest}x` };
+    const error = expect.stringContaining('use a --command template without {description}');
+    expect(planArguments(program(), issue)).toMatchObject({ kind: 'invalid', error });
+    expect(planArguments(program('{id}'), issue)).toMatchObject({ args: ['1'] });
+  });
+});
+
 /** Any text but NUL, with the characters that shells, templates and String.replace care for among them. */
 const anyText = fc
   .array(

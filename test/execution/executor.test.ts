@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isAlive, signal } from '../../src/execution/processes.js';
@@ -44,6 +45,17 @@ describe('the keeper', () => {
     const until = performance.now() + 1000;
     while (performance.now() < until); // the loop stands still, as after a stop
     expect(await run.ended).toMatchObject({ kind: 'succeeded' });
+  });
+
+  it('takes a message of 40 MB without standing still: the command beside it goes on', async () => {
+    b = bench();
+    const neighbour = b.start('/bin/sh', ['-c', 'while ! test -e go; do sleep 0.05; done']);
+    await neighbour.started;
+    const huge = b.start('/bin/true', ['x'.repeat(40_000_000)]);
+    expect(await huge.ended).toMatchObject({ kind: 'invalid', error: expect.stringContaining('too long') });
+    writeFileSync(join(b.dir, 'go'), '');
+    expect(await neighbour.ended).toMatchObject({ kind: 'succeeded' });
+    expect(b.logged).toEqual([]);
   });
 
   it('that is lost between two commands is replaced without a word of error for the next', async () => {
