@@ -1,6 +1,7 @@
 /** Which command runs for an issue, and with which arguments. */
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
+import { distance } from 'fastest-levenshtein';
 import { split } from 'shlex';
 import { CapeError, messageOf } from '../core/errors.js';
 import type { Outcome } from '../core/outcome.js';
@@ -27,6 +28,10 @@ export interface CommandSearch {
 
 const DEFAULT = 'cape-adw';
 const PLACEHOLDER = /\{(id|description)\}/g;
+/** Also what was meant as one. `${ID}` is not: scripts for sh have variables of such names. */
+const BRACED_WORD = /(?<!\$)\{(\w+)\}/g;
+/** Two slips of the finger in `{description}`. In a word as short as `{id}` they would make any other word. */
+const TYPOS = 2;
 /**
  * Linux takes 128 KiB for one argument, its NUL included. Kernels with pages above 4 KiB take more, but an issue must
  * not depend on the host that claims it. Where the limit is one of all arguments together (macOS), exec itself tells.
@@ -88,10 +93,26 @@ export function planArguments(
 
 function resolveTemplate(template: string, path: string, cwd: string): ResolvedCommand {
   const [name, ...words] = splitTemplate(template) as [string, ...string[]];
+  for (const word of words) refuseTypos(word);
   const file = findExecutable(name, path, cwd);
   if (file) return { file, words, label: template };
   const where = name.includes('/') ? `${resolve(cwd, name)} is no executable file` : 'not found on PATH';
   throw new CapeError('config', `--command: ${quoted(name)}: ${where}`);
+}
+
+/** A misspelt placeholder would be handed to every command as it is, and its issue might even end completed. */
+function refuseTypos(word: string): void {
+  for (const [braced, name = ''] of word.matchAll(BRACED_WORD)) {
+    const meant = meantPlaceholder(name);
+    if (meant && braced !== meant)
+      throw new CapeError('config', `--command: got the placeholder "${braced}"; did you mean "${meant}"?`);
+  }
+}
+
+function meantPlaceholder(name: string): string | null {
+  const lower = name.toLowerCase();
+  if (lower === 'id') return '{id}';
+  return distance(lower, 'description') <= TYPOS ? '{description}' : null;
 }
 
 /** Absolute, since keeper and command have folders of their own. */

@@ -177,6 +177,22 @@ describe('the command is found', () => {
     expect(search('', `'${dir}/both/uv'`)).toMatchObject({ file: join(dir, 'both/uv') });
   });
 
+  it.each([
+    ['{descripton}', '{description}'],
+    ['--text={DESCRIPTION}!', '{description}'],
+    ['{desciptions}', '{description}'],
+    ['{ID}', '{id}'],
+    ['{id}:{Id}', '{id}'],
+  ])('unless the template misspells a placeholder: %s', (word, meant) => {
+    expect(() => search(`${dir}/both`, `uv x ${word}`)).toThrow(`did you mean "${meant}"?`);
+  });
+
+  it('and other words in braces are left alone', () => {
+    const variable = `$${'{ID}'}`;
+    const words = ['{}', '{ids}', '{it}', '{issue}', '{desc}', '{a,b}', '{"id":1}', variable, '{id}{description}'];
+    expect(search(`${dir}/both`, ['uv', ...words.map((word) => `'${word}'`)].join(' ')).words).toEqual(words);
+  });
+
   it('or named in the error when the template names what is not there or not executable', () => {
     expect(() => search(`${dir}/both`, 'nothing {id}')).toThrow('--command: "nothing": not found on PATH');
     expect(() => search('', './both/plain')).toThrow(
