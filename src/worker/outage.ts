@@ -1,4 +1,4 @@
-/** The database's comings and goings as a worker sees them: one log line per change, growing pauses between tries. */
+/** The database's comings and goings as a worker sees them: one log line per change and every few minutes, growing pauses between tries. */
 import { backoff } from '../core/outcome.js';
 import type { Failure } from '../db/failure.js';
 import { now } from '../execution/clock.js';
@@ -6,13 +6,18 @@ import type { Log } from '../log.js';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
+/** A wrong port looks like an outage that never ends: whoever opens the log an hour later is to find it there. */
+const REPEAT_MS = 5 * 60_000;
 
 export class Outage {
   readonly #log: Log;
   /** Who met a failure and has not succeeded since; they share a database but not a connection. */
   readonly #failing = new Set<string>();
   #said: string | null = null;
+  #saidAt = 0;
   #since = 0;
+  /** The same moment, for people. */
+  #sinceDate = new Date();
 
   constructor(log: Log) {
     this.#log = log;
@@ -22,13 +27,23 @@ export class Outage {
     return this.#failing.size > 0;
   }
 
-  /** Notes a failure. Only the first of its kind is logged: a line per try was 30,000 lines in a 20 s outage elsewhere. */
+  /**
+   * Notes a failure. The first of its kind is logged, and one every five minutes after it: a line per try was 30,000
+   * lines in a 20 s outage elsewhere.
+   */
   failed(who: string, failure: Failure): void {
-    if (this.#failing.size === 0) this.#since = now().mono;
+    const time = now().mono;
+    if (this.#failing.size === 0) {
+      this.#since = time;
+      this.#sinceDate = new Date();
+    }
     this.#failing.add(who);
-    if (this.#said === failure.kind) return;
+    const again = this.#said === failure.kind;
+    if (again && time - this.#saidAt < REPEAT_MS) return;
     this.#said = failure.kind;
-    this.#log.warn(`${describe(failure)}; trying again until it is back`);
+    this.#saidAt = time;
+    const since = again ? ` since ${this.#sinceDate.toISOString()}` : '';
+    this.#log.warn(`${describe(failure)}${since}; trying again until it is back`);
   }
 
   /** Notes a success. The end of the outage is said once everybody who failed has succeeded again. */
