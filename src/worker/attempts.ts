@@ -4,7 +4,8 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Claim } from '../core/issue.js';
-import { decide, type Outcome, type RetryPolicy } from '../core/outcome.js';
+import { decide, type Outcome, type RetryPolicy, type Verdict } from '../core/outcome.js';
+import { firstLine } from '../core/text.js';
 import { now } from '../execution/clock.js';
 import type { Deadline, EndReason, Run } from '../execution/spec.js';
 import type { Log } from '../log.js';
@@ -37,6 +38,8 @@ export interface AttemptsParts {
 
 /** What is kept of a result file; a longer one is cut. */
 const RESULT_BYTES = 64 * 1024;
+/** Characters of a description that the log shows. */
+const SHOWN = 200;
 
 export class Attempts {
   readonly #parts: AttemptsParts;
@@ -81,7 +84,7 @@ export class Attempts {
     const key = keyOf(claim.issue.id, claim.token);
     this.#active.set(key, active);
     this.#parts.log.info(
-      `issue ${claim.issue.id}: attempt ${claim.attempt} started: ${claim.issue.description.slice(0, 200)}`,
+      `issue ${claim.issue.id}: attempt ${claim.attempt} started: ${excerpt(claim.issue.description)}`,
     );
     void run.ended.then((outcome) => {
       this.#active.delete(key);
@@ -93,9 +96,8 @@ export class Attempts {
     const { policy, host, log, onEnded } = this.#parts;
     const outcome = ended.kind === 'succeeded' ? { ...ended, result: resultOf(ended, files, log) } : ended;
     const verdict = decide(outcome, claim.issue, policy, Math.random());
-    log.info(
-      `issue ${claim.issue.id}: attempt ${claim.attempt} ${outcome.kind}${outcome.error ? `: ${outcome.error}` : ''}`,
-    );
+    const told = `issue ${claim.issue.id}: attempt ${claim.attempt} ${outcome.kind}`;
+    log[levelOf(outcome, verdict)](outcome.error ? `${told}: ${outcome.error}` : told);
     if (verdict.action !== 'nothing') {
       const { id } = claim.issue;
       this.#unsettled.set(id, {
@@ -155,6 +157,17 @@ export class Attempts {
 
 function keyOf(id: number, token: string): string {
   return `${id} ${token}`;
+}
+
+/** A description of many megabytes is not taken apart for the few characters that are shown. */
+function excerpt(description: string): string {
+  return firstLine(description.slice(0, 10 * SHOWN), SHOWN);
+}
+
+/** A failure that is tried again is everyday life, unless time or the worker ran out under it. */
+function levelOf({ kind }: Outcome, verdict: Verdict): 'info' | 'warn' {
+  const final = verdict.action === 'finish' && verdict.status === 'failed';
+  return final || kind === 'timed_out' || kind === 'crashed' ? 'warn' : 'info';
 }
 
 /** The text in the command's CAPE_RESULT_FILE, else what the run itself returned, else the end of its output. */

@@ -159,7 +159,7 @@ export class Settler {
       }
       this.#forget(one.id, one.token);
       if (status === 'lost') this.#lost(one);
-      else this.#log.info(`issue ${one.id}: ${status}${pauseText(one)}`);
+      else this.#log[status === 'failed' ? 'warn' : 'info'](`issue ${one.id}: ${status}${pauseText(one)}`);
       this.#park(one);
     }
     if (this.#busy.size === 0) this.#pause = FIRST_PAUSE_MS;

@@ -52,6 +52,23 @@ describe('the result', () => {
   );
 });
 
+test.each([
+  ['failed for good', 1, 'exit 1', ['warn: issue 1: attempt 1 failed: exit code 1', 'warn: issue 1: failed']],
+  [
+    'timed out',
+    2,
+    'test $CAPE_ATTEMPT = 2 || sleep 60',
+    ['warn: issue 1: attempt 1 timed_out: ran longer than the 1 s allowed'],
+  ],
+  ['failed and is tried again', 2, 'test $CAPE_ATTEMPT = 2', ['info: issue 1: attempt 1 failed: exit code 1']],
+])('an attempt that %s is told at the level it deserves', async (_, maxAttempts, script, expected) => {
+  const { lines } = startWorker({ databaseUrl, maxAttempts, timeout: '1s', command: `sh -c '${script}'` });
+  await sql`insert into cape_issues (id, description) values (1, 'x')`;
+  await ended(1);
+  await until(() => lines.some((line) => /: issue 1: (failed|completed)$/.test(line)));
+  expect(lines).toEqual(expect.arrayContaining(expected));
+});
+
 test('a handler may throw what has no text', async () => {
   startWorker({
     databaseUrl,
