@@ -25,8 +25,8 @@ const start = (id: string, ...args: string[]) =>
     id,
     databaseUrl,
     cwd,
-    args: ['--command', command, '--pass-env', 'LEDGER', '--grace', '1s', ...args],
-    env: { LEDGER: ledger },
+    args: ['--pass-env', 'LEDGER', '--grace', '1s', ...args],
+    env: { LEDGER: ledger, CAPE_COMMAND: command }, // a test's own --command goes before
   });
 
 async function add(description: string): Promise<number> {
