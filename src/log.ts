@@ -3,10 +3,10 @@
  * tools have parsed for years: `YYYY-MM-DD HH:MM:SS - cape_worker_<id> - LEVEL - Message` (local time).
  * There is no singleton: whoever needs to log is given a Log.
  */
-import { once } from 'node:events';
+import { type EventEmitter, once } from 'node:events';
 import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Logger, transport } from 'winston';
+import type { Logger, transport, format as winstonFormat } from 'winston';
 import { CapeError, messageOf } from './core/errors.js';
 import { oneLine } from './core/text.js';
 import type { LogLevel } from './core/values.js';
@@ -20,6 +20,8 @@ export interface Log {
 }
 
 export interface WorkerLog extends Log {
+  /** An error that the console hears of in another way. */
+  errorInFile(message: string): void;
   /** Writes out what is buffered; later lines are dropped. */
   close(): Promise<void>;
 }
@@ -84,7 +86,8 @@ export async function openLog(options: LogOptions): Promise<WorkerLog> {
     );
   const targets: transport[] = [];
   if (options.console) {
-    targets.push(new transports.Stream({ stream: options.console, format: line(options.colors), eol: '\n' }));
+    const shown = format.combine(notInFileOnly(format), line(options.colors));
+    targets.push(new transports.Stream({ stream: options.console, format: shown, eol: '\n' }));
   }
   if (options.dir !== null) targets.push(await fileTransport(options, options.dir, line(false)));
   const logger = createLogger({ level: options.level, transports: targets, silent: targets.length === 0 });
@@ -93,10 +96,19 @@ export async function openLog(options: LogOptions): Promise<WorkerLog> {
     warn: (message) => void logger.warn(message),
     info: (message) => void logger.info(message),
     debug: (message) => void logger.debug(message),
+    errorInFile: (message) => void logger.error(message, FILE_ONLY),
     close: () => finish(logger),
   };
 }
 
+const FILE_ONLY = { fileOnly: true };
+
+/** A format that drops a record by returning false. */
+function notInFileOnly(format: typeof winstonFormat): Logger['format'] {
+  return format((record) => (record.fileOnly === true ? false : record))();
+}
+
+/** Returns when the file is open: one that can't be written is an error now, not a broken worker a moment later. */
 async function fileTransport(options: LogOptions, dir: string, line: Logger['format']): Promise<transport> {
   const { default: DailyRotateFile } = await import('winston-daily-rotate-file');
   const name = `worker_${options.workerId}`;
@@ -115,12 +127,26 @@ async function fileTransport(options: LogOptions, dir: string, line: Logger['for
       symlinkName: `${name}.log`,
       format: line,
     });
-    // A full disk must not end the worker. Said once, on the console: the file is the thing that fails.
-    target.once('error', (error) => options.console?.write(`log file in ${dir}: ${messageOf(error)}\n`));
-    target.on('error', () => {});
+    const { logStream } = target as unknown as RotatingFile;
+    await once(logStream, 'open');
+    sayOnce([target, logStream], (error) => options.console?.write(`log file in ${dir}: ${messageOf(error)}\n`));
     return target;
   } catch (error) {
     throw new CapeError('config', `--log-dir: got "${oneLine(dir)}"; can't write there: ${messageOf(error)}`);
+  }
+}
+
+/**
+ * A full disk must not end the worker. Said on the console: the file is the thing that fails. The transport does not
+ * pass on the errors of its stream, which end the process where nobody listens.
+ */
+function sayOnce(emitters: readonly EventEmitter[], say: (error: unknown) => void): void {
+  let said = false;
+  for (const emitter of emitters) {
+    emitter.on('error', (error) => {
+      if (!said) say(error);
+      said = true;
+    });
   }
 }
 
@@ -147,5 +173,5 @@ async function finish(logger: Logger): Promise<void> {
 }
 
 interface RotatingFile {
-  readonly logStream: { end(done: () => void): void };
+  readonly logStream: EventEmitter & { end(done: () => void): void };
 }

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -128,6 +129,29 @@ describe('the log', () => {
       kind: 'config',
       message: expect.stringContaining(`--log-dir: got "${folder}"; can't write there`),
     });
+  });
+
+  test('says in one line that the file of the day cannot be written, before anything runs', async () => {
+    const today = formatLine({ level: 'info', message: '', time: new Date() }, 'a', { format: 'text', colors: false });
+    const file = `worker_alleycat-1-${today.slice(0, 10)}.log`;
+    // Root may write to any file, but nobody to a link that leads to itself.
+    mkdirSync(dir, { recursive: true });
+    symlinkSync(file, join(dir, file));
+    await expect(openLog(options())).rejects.toMatchObject({
+      kind: 'config',
+      message: expect.stringContaining(`--log-dir: got "${dir}"; can't write there: ELOOP`),
+    });
+  });
+
+  test('keeps from the console what the console hears in another way', async () => {
+    const seen: string[] = [];
+    const console = new PassThrough().on('data', (chunk) => seen.push(String(chunk))) as unknown as NodeJS.WriteStream;
+    const log = await openLog(options({ console }));
+    log.errorInFile('for the file');
+    log.error('for both');
+    await log.close();
+    expect(lines()).toHaveLength(2);
+    expect(seen.join('')).toMatch(/^.* - ERROR - for both\n$/);
   });
 
   test('without a folder or a console says nothing, and writes no file', async () => {

@@ -1,6 +1,6 @@
 /** The part of `check` that looks at this host: the command and the folders. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { LoadedConfig } from '../config.js';
 import { CapeError } from '../core/errors.js';
 import { type Finding, finding } from './finding.js';
@@ -34,7 +34,26 @@ export function checkLogDir({ config }: LoadedConfig): Promise<Finding> {
     } catch {
       throw new CapeError('config', `--log-dir: ${quoted(nearest)} can't be written to; allow it or choose another`);
     }
-    return nearest === dir ? `${dir} is writable` : `${dir} will be made at start`;
+    if (nearest !== dir) return `${dir} will be made at start`;
+    const closed = config.workerId === undefined ? undefined : closedFile(dir, config.workerId);
+    if (closed !== undefined) {
+      throw new CapeError('config', `--log-dir: ${quoted(closed)} can't be written to; it may be another user's`);
+    }
+    return `${dir} is writable`;
+  });
+}
+
+/** A file of this worker's log that stays from a run under another user: a folder that is writable is not enough. */
+function closedFile(dir: string, workerId: string): string | undefined {
+  const names = [`worker_${workerId}.log`, `.worker_${workerId}-audit.json`].map((name) => join(dir, name));
+  return names.find((name) => {
+    try {
+      accessSync(name, constants.W_OK);
+      return false;
+    } catch (error) {
+      // Not there yet, or a link to a file that was removed: made at start.
+      return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+    }
   });
 }
 

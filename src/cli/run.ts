@@ -27,8 +27,8 @@ export const run = command({
     try {
       return await runWith(loaded, log);
     } catch (error) {
-      // Also for whoever finds only the log file: the console's line is gone with its terminal.
-      log.error(messageOf(error));
+      // For whoever finds only the log file: the console has a line of its own, which is gone with its terminal.
+      log.errorInFile(messageOf(error));
       throw error;
     } finally {
       await log.close();

@@ -24,7 +24,8 @@ afterEach(async () => {
 
 function worker(id: string, command: string, ...args: string[]): Running & { cwd: string } {
   const cwd = emptyFolder();
-  const started = start(['--worker-id', id, '--command', command, '--grace', '1', '--retry-base', '0', ...args], {
+  const grace = args.includes('--grace') ? [] : ['--grace', '1'];
+  const started = start(['--worker-id', id, '--command', command, ...grace, '--retry-base', '0', ...args], {
     cwd,
     env: { DATABASE_URL: t.url },
   });
@@ -137,9 +138,11 @@ describe('a worker that cannot start says why in one line', () => {
   test('75: another live one has its id', async () => {
     worker('twin-1', 'true');
     await until(async () => (await t.sql`select 1 from cape_workers where id = 'twin-1'`).length);
-    const { code, stderr } = await worker('twin-1', 'true').ended;
+    const { code, stdout, stderr } = await worker('twin-1', 'true').ended;
     expect(code).toBe(75);
     expect(stderr).toMatch(/^cape-worker: --worker-id: got "twin-1", which .*\n$/);
+    // Not twice on a terminal: the log's line is in its file only.
+    expect(stdout).not.toContain('ERROR');
   });
 
   test('78: no such command, or a setting that is not allowed', async () => {
