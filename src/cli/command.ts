@@ -37,6 +37,12 @@ export function value(describe: string): Options {
   return { type: 'string', requiresArg: true, describe };
 }
 
+/** An option with a value that may be given several times: an array of texts. */
+export function values(describe: string): Options {
+  // Without `nargs` it would also take the words that follow its value.
+  return { type: 'string', array: true, nargs: 1, requiresArg: true, describe };
+}
+
 export function flag(describe: string): Options {
   return { type: 'boolean', describe };
 }

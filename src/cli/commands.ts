@@ -5,7 +5,7 @@ import type { Listed } from './command.js';
 export const DEFAULT_COMMAND = 'run';
 
 export const GROUPS: Readonly<Record<string, string>> = {
-  issues: 'Add, list, show, retry, cancel, assign and delete issues',
+  issues: 'Add, list, show, retry, cancel, assign and delete issues; print their logs',
   db: "Start, stop and look at the user's embedded Postgres",
 };
 

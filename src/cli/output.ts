@@ -1,7 +1,8 @@
 /** How results are printed: tables and words for people, JSON for programs. Issue text never reaches a terminal raw. */
+import { stripVTControlCharacters } from 'node:util';
 import pc from 'picocolors';
 import type { Status } from '../core/issue.js';
-import { oneLine } from '../core/text.js';
+import { firstLine, oneLine } from '../core/text.js';
 
 /** Colours on a terminal only (picocolors also minds NO_COLOR). */
 const colors = pc.createColors(process.stdout.isTTY === true && pc.isColorSupported);
@@ -31,6 +32,18 @@ export async function printTable(head: readonly string[], rows: readonly (readon
   table.push(...rows.map((row) => [...row]));
   // Nothing to trim at the end of a line that is only padding.
   print(table.toString().replace(/[ \t]+$/gm, ''));
+}
+
+/** The same, where the last cells hold free text: each is cut so that its line fits the terminal. */
+export async function printFittedTable(head: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
+  const columns = head.slice(0, -1).map((_, column) => [head, ...rows].map((cells) => cells[column] ?? ''));
+  const taken = columns.map((cells) => Math.max(...cells.map((cell) => stripVTControlCharacters(cell).length)) + 2);
+  const rest = lineWidth() - taken.reduce((sum, width) => sum + width, 0);
+  const width = Math.max(20, rest);
+  await printTable(
+    head,
+    rows.map((cells) => [...cells.slice(0, -1), firstLine(cells.at(-1) ?? '', width)]),
+  );
 }
 
 /** `name   value` lines. */
@@ -78,6 +91,24 @@ export function timeText(time: Date): string {
   const two = (value: number) => String(value).padStart(2, '0');
   const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
   return `${day} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
+}
+
+/** The same for a table: `3m ago` where the terminal is narrow. */
+export function timeCell(time: Date): string {
+  return isNarrow() ? agoText(Date.now() - time.getTime()) : timeText(time);
+}
+
+/** `12s ago`, `3m ago`, `2d ago`: one unit, the largest that is not zero. */
+export function agoText(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds}s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ago`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)}h ago` : `${Math.floor(seconds / 86_400)}d ago`;
+}
+
+/** True where a table must do with less: whole times and every column take about 100 characters. */
+export function isNarrow(): boolean {
+  return lineWidth() < 100;
 }
 
 /** Characters that a line of text may take; without a terminal there is no width to mind. */

@@ -2,13 +2,13 @@
  * The command line, read. yargs splits it and writes the help; nothing is run from inside yargs, so that a command's
  * own errors never pass through its failure handling.
  */
-import { closest } from 'fastest-levenshtein';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { CapeError } from '../core/errors.js';
-import { oneLine } from '../core/text.js';
 import { programVersion } from '../db/migration-files.js';
 import type { Command, Listed } from './command.js';
 import { COMMANDS, DEFAULT_COMMAND, GROUPS } from './commands.js';
+import { lineWidth } from './output.js';
+import { type Asked, refuseTwice, show, unknownCommand, usageError } from './usage-errors.js';
 
 export type Parsed =
   | { readonly kind: 'text'; readonly text: string }
@@ -26,13 +26,15 @@ export type Parsed =
 export async function parse(args: readonly string[]): Promise<Parsed> {
   const commands = await loadNamed(args);
   let picked: Picked | undefined;
-  let known: readonly string[] = [];
+  // What is wrong with an option is said in terms of the command that it is given to, and of `run`, which has most.
+  let asked: Asked | undefined;
+  const worker = commands.get(COMMANDS.find(({ name }) => name === DEFAULT_COMMAND) as Listed) as Command;
   const toModule = (listed: Listed) => ({
     command: listed.name === DEFAULT_COMMAND ? [listed.name, '$0'] : (listed.name.split(' ').at(-1) ?? listed.name),
     describe: listed.about,
     builder: (argv: Argv) => {
       const command = commands.get(listed) as Command;
-      known = optionNames(command);
+      asked = { name: listed.name, command };
       return describe(argv, listed, command);
     },
     handler: (argv: Record<string, unknown>) => {
@@ -40,14 +42,15 @@ export async function parse(args: readonly string[]): Promise<Parsed> {
     },
   });
   const fail = (message: string | null, error?: Error) => {
-    throw error ?? usageError(message ?? '', known);
+    throw error ?? usageError(message ?? '', asked, worker);
   };
   const text = await outputOf(build(toModule, fail), args).catch((error: Error) => {
     // A missing value is found so early that yargs does not ask `fail`.
-    throw error.name === 'YError' ? usageError(error.message, known) : error;
+    throw error.name === 'YError' ? usageError(error.message, asked, worker) : error;
   });
   if (!picked) return { kind: 'text', text };
   const { listed, command, argv } = picked;
+  refuseTwice(command, argv);
   return { kind: 'command', command, words: wordsAfter(listed, command, argv._ as string[]), flags: argv };
 }
 
@@ -77,18 +80,17 @@ function build(
     .locale('en')
     .exitProcess(false)
     .strictOptions()
-    // Texts and ids stay as they were written ("007", "1e3"), and the last of two equal options counts.
+    // Texts and ids stay as they were written ("007", "1e3"); of two equal options both are kept, to be told about.
     .parserConfiguration({
       'parse-numbers': false,
       'parse-positional-numbers': false,
       'dot-notation': false,
-      'duplicate-arguments-array': false,
       'camel-case-expansion': false,
     })
     .help('help', 'Show this help')
     .alias('help', 'h')
     .version('version', 'Print the version', programVersion())
-    .wrap(100)
+    .wrap(Math.min(100, lineWidth()))
     .fail(fail);
   for (const listed of COMMANDS.filter(({ name }) => !name.includes(' '))) program.command(toModule(listed));
   for (const [group, about] of Object.entries(GROUPS)) {
@@ -118,10 +120,17 @@ function describe(argv: Argv, listed: Listed, command: Command): Argv {
   const line = [`$0 ${listed.name}`, command.operands, '[options]'].filter(Boolean).join(' ');
   // The default command's help is the whole program's, which yargs heads by itself.
   const headed = listed.name === DEFAULT_COMMAND ? argv : argv.usage(`${line}\n\n${listed.about}`);
-  return command.examples.reduce((rest, [example, what]) => {
-    return rest.example(example.includes('cape-worker') ? example : `$0 ${example}`, what);
-  }, headed.options(command.options));
+  return command.examples.reduce(
+    (rest, [example, what]) => {
+      return rest.example(example.includes('cape-worker') ? example : `$0 ${example}`, what);
+    },
+    headed.options(command.options).epilogue('schema' in command.options ? ABOUT_DATABASE : ''),
+  );
 }
+
+const ABOUT_DATABASE =
+  'The database is the one of DATABASE_URL (such as postgres://me:secret@host/name), in the environment or in .env; ' +
+  'without it an embedded Postgres of yours. It is no option: arguments are visible to every user of the machine.';
 
 /**
  * The words that belong to the command. Taken from `_` rather than declared as yargs' positionals: those lose a lone
@@ -141,44 +150,4 @@ function wordsAfter(listed: Listed, command: Command, all: readonly string[]): s
     throw new CapeError('usage', `${listed.name}: needs ${command.operands}; see cape-worker ${listed.name} --help`);
   }
   return words;
-}
-
-function unknownCommand(prefix: string, word: unknown, among: readonly Listed[]): CapeError {
-  const names = [...new Set(among.map(({ name }) => name.slice(prefix.length).split(' ')[0] ?? name))];
-  if (word === undefined) return new CapeError('usage', `${prefix.trim()}: needs a command: ${names.join(', ')}`);
-  return new CapeError(
-    'usage',
-    `unknown command ${show(`${prefix}${word}`)}; did you mean "${prefix}${likely(String(word), names)}"?`,
-  );
-}
-
-const UNKNOWN_OPTION = /^Unknown arguments?: ([^,]+)/;
-const NO_VALUE = /^Not enough arguments following: (.+)$/;
-
-/** yargs tells what is wrong in English text alone (the locale is fixed above); anything unexpected is passed on. */
-function usageError(message: string, known: readonly string[]): CapeError {
-  const unknown = UNKNOWN_OPTION.exec(message)?.[1];
-  if (unknown !== undefined) {
-    const dashes = unknown.length === 1 ? '-' : '--';
-    return new CapeError('usage', `unknown option ${dashes}${unknown}; did you mean --${likely(unknown, known)}?`);
-  }
-  const empty = NO_VALUE.exec(message)?.[1];
-  if (empty !== undefined) return new CapeError('usage', `--${empty}: got nothing; needs a value`);
-  return new CapeError('usage', oneLine(message));
-}
-
-/** An abbreviation is nearer to what it abbreviates than counting letters says: `--prio` is 4 off `--priority` and `--wait`. */
-function likely(word: string, known: readonly string[]): string {
-  return known.find((name) => name.startsWith(word)) ?? closest(word, [...known]);
-}
-
-function optionNames(command: Command): string[] {
-  const own = Object.entries(command.options).flatMap(([name, option]) =>
-    option.type === 'boolean' ? [name, `no-${name}`] : [name],
-  );
-  return [...own, 'help', 'version'];
-}
-
-function show(word: unknown): string {
-  return `"${oneLine(String(word)).slice(0, 100)}"`;
 }

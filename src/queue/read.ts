@@ -17,7 +17,8 @@ export async function get(db: Queryable, id: number): Promise<Issue | undefined>
 
 /** Which issues to list; all conditions hold together. */
 export interface ListFilter {
-  readonly status?: Status | undefined;
+  /** One status, or any of several. */
+  readonly status?: Status | readonly Status[] | undefined;
   /** Issues directed to it, or that it runs or ran last. */
   readonly worker?: string | undefined;
   /** Part of the description, in any case. */
@@ -30,15 +31,16 @@ export interface ListFilter {
 // "unfinished first" sorts them all.
 const LIST = `
   select ${COLUMNS} from cape_issues
-   where ($1::text is null or status = $1)
+   where ($1::text is null or status = any(string_to_array($1, ',')))
      and ($2::text is null or assigned_worker_id = $2 or target_worker_id = $2)
      and ($3::text is null or strpos(lower(description), lower($3)) > 0)
    order by id desc limit $4::int`;
 
 /** Issues that match, newest first. */
 export function list(db: Queryable, filter: ListFilter = {}): Promise<Issue[]> {
-  const { status = null, worker = null, search = null, limit = 50 } = filter;
-  return db.query<Issue>(LIST, [status, worker, search, limit]);
+  const { status, worker = null, search = null, limit = 50 } = filter;
+  const statuses = status === undefined ? null : [status].flat().join(',');
+  return db.query<Issue>(LIST, [statuses, worker, search, limit]);
 }
 
 // The running attempt is its lease; where its output goes is told by its worker's row, as for a file of history.

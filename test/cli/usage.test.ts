@@ -27,9 +27,31 @@ describe('a bad command line', () => {
     [['issues', 'add', 'Fix', 'it'], 'issues add: unexpected "it"; put quotes around a text of several words'],
     [['issues', 'cancel'], 'issues cancel: needs <id...>; see cape-worker issues cancel --help'],
     [['run', 'now'], 'run: unexpected "now"'],
-    [['\u001b[31mred'], 'unknown command "\\u001b[31mred"; did you mean "resume"?'],
+    [['\u001b[31mred'], 'unknown command "\\u001b[31mred"; see cape-worker --help'],
+    [['issues', 'xyzzy'], 'unknown command "issues xyzzy"; see cape-worker issues --help'],
+    [['issues', 'list', '--nonsense'], 'unknown option --nonsense; see cape-worker issues list --help'],
+    [['issues', 'add', '-x'], 'unknown option -x; a text that begins with a dash goes after --'],
+    [
+      ['issues', 'add', '--login breaks'],
+      'unknown option --login breaks; a text that begins with a dash goes after --',
+    ],
+    [['issues', 'list', '--concurrency', '3'], 'issues list: --concurrency is an option of run'],
+    [['--worker-id', 'a', '--worker-id', 'b'], '--worker-id was given twice; it takes one value'],
+    [
+      ['issues', 'list', '--status', 'failed', '--limit', '1', '--limit=2'],
+      '--limit was given twice; it takes one value',
+    ],
   ])('%j: %s', async (args, message) => {
     expect(await refusal(...args)).toBe(message);
+  });
+
+  test.each([['--database-url'], ['--db'], ['--url']])('with %s is told where the URL goes', async (option) => {
+    const message =
+      'DATABASE_URL goes into the environment or .env; there is no option, since arguments are visible to every user';
+    expect(await refusal('--worker-id', 'a', option, 'postgres://me@db/x')).toBe(
+      `unknown option ${option}; ${message}`,
+    );
+    expect(await refusal('issues', 'list', option, 'postgres://me@db/x')).toBe(`unknown option ${option}; ${message}`);
   });
 
   test('is one line on standard error and exit code 64, and nothing on standard output', async () => {
@@ -58,10 +80,11 @@ describe('words and options arrive as they were written', () => {
     expect((await words('issues', 'add', '--', '-x y')).words).toEqual(['-x y']);
   });
 
-  test('a negative value, several ids, the last of two equal options, a negated flag', async () => {
+  test('a negative value, several ids, a repeated option that takes several, a negated flag', async () => {
     expect((await words('issues', 'add', 'x', '--priority', '-5')).flags).toMatchObject({ priority: '-5' });
     expect((await words('issues', 'cancel', '1', '2', '3')).words).toEqual(['1', '2', '3']);
-    expect((await words('--worker-id', 'a', '--worker-id', 'b')).flags).toMatchObject({ 'worker-id': 'b' });
+    const statuses = await words('issues', 'list', '--status', 'failed', '--status=pending', '--json', '--json');
+    expect(statuses).toMatchObject({ words: [], flags: { status: ['failed', 'pending'], json: true } });
     expect((await words('run', '--no-migrate')).flags).toMatchObject({ migrate: false });
   });
 
@@ -86,6 +109,7 @@ describe('help', () => {
     for (const option of ['--worker-id', '--lease', '--max-attempts', '--log-dir']) expect(stdout).toContain(option);
     // A secret is no option: arguments can be read by every user of the machine.
     expect(stdout).not.toContain('--database-url');
+    expect(stdout).toContain('DATABASE_URL');
   });
 
   test('--version is the version alone', async () => {

@@ -37,6 +37,11 @@ describe('listing', () => {
   test('filters by status, by worker and by text, whose special characters mean nothing', async () => {
     const descriptions = async (filter: object) => (await list(t.db, filter)).map(({ description }) => description);
     expect(await descriptions({ status: 'failed' })).toEqual(['Fails for good']);
+    expect((await list(t.db, { status: ['failed', 'completed'] })).map(({ status }) => status).sort()).toEqual([
+      'completed',
+      'failed',
+    ]);
+    expect(await descriptions({ status: [] })).toEqual([]);
     expect(await descriptions({ worker: 'nobody-1' })).toEqual(['Directed']);
     expect(await descriptions({ search: 'login' })).toEqual(['100% _strange_ LOGIN bug']);
     expect(await descriptions({ search: '0% _S' })).toEqual(['100% _strange_ LOGIN bug']);
