@@ -4,7 +4,17 @@ import type { Attempt, Issue } from '../core/issue.js';
 import { firstLine, oneLine, printable } from '../core/text.js';
 import { command, JSON_OPTION } from './command.js';
 import { DATABASE_OPTIONS, withClient } from './database.js';
-import { durationText, print, printFields, printJson, printTable, statusText, timeText, title } from './output.js';
+import {
+  durationText,
+  print,
+  printFields,
+  printFittedTable,
+  printJson,
+  statusText,
+  timeCell,
+  timeText,
+  title,
+} from './output.js';
 import { idsOf } from './values.js';
 
 export const show = command<{ readonly json?: boolean }>({
@@ -30,12 +40,16 @@ export const show = command<{ readonly json?: boolean }>({
 async function printIssue(issue: Issue, attempts: readonly Attempt[]): Promise<void> {
   printFields(fieldsOf(issue));
   section('text', printable(issue.description));
-  if (issue.result !== null) section('result', printable(issue.result));
-  if (attempts.length === 0) return;
-  print(`\n${title('attempts')}`);
-  await printTable(['NO', 'WORKER', 'STARTED', 'TOOK', 'OUTCOME', 'ERROR'], attempts.map(attemptCells));
+  if (attempts.length > 0) {
+    print(`\n${title('attempts')}`);
+    await printFittedTable(['NO', 'WORKER', 'STARTED', 'TOOK', 'OUTCOME', 'ERROR'], attempts.map(attemptCells));
+  }
   const last = attempts.findLast((attempt) => attempt.tail);
-  if (last?.tail) section(`end of the output of attempt ${last.attempt}`, printable(last.tail));
+  // Of a command that writes no result of its own, the end of its output is the result: once is enough.
+  const same = last?.tail?.trim() === issue.result?.trim();
+  if (issue.result !== null && !same) section('result', printable(issue.result));
+  if (last?.tail)
+    section(`end of the output of attempt ${last.attempt}${same ? ', the result' : ''}`, printable(last.tail));
 }
 
 function section(name: string, text: string): void {
@@ -59,8 +73,8 @@ function fieldsOf(issue: Issue): [string, string][] {
     ['snoozes', issue.snoozes || null],
     ['timeout', issue.timeout_seconds === null ? null : durationText(issue.timeout_seconds * 1000)],
     ['key', issue.key],
-    // A completed issue may have failed before; its attempts tell.
-    ['error', issue.status === 'completed' ? null : issue.last_error],
+    // A completed issue may have failed before; its attempts tell. The attempt that runs has no error yet.
+    [issue.status === 'started' ? 'earlier error' : 'error', issue.status === 'completed' ? null : issue.last_error],
   ];
   const known = fields.filter(([, value]) => value !== null);
   return [
@@ -79,7 +93,7 @@ function attemptCells(attempt: Attempt): string[] {
   return [
     String(attempt.attempt),
     oneLine(attempt.worker_id),
-    timeText(attempt.started_at),
+    timeCell(attempt.started_at),
     durationText(Math.max(0, end.getTime() - attempt.started_at.getTime())),
     attempt.outcome === null ? 'running' : `${oneLine(attempt.outcome)}${code}`,
     firstLine(attempt.error ?? '', 80),

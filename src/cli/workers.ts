@@ -5,7 +5,7 @@ import { oneLine } from '../core/text.js';
 import { STALE_SECONDS } from '../queue/workers.js';
 import { command, JSON_OPTION } from './command.js';
 import { DATABASE_OPTIONS, withClient } from './database.js';
-import { durationText, print, printJson, printTable, timeText } from './output.js';
+import { durationText, isNarrow, print, printJson, printTable, timeCell } from './output.js';
 
 export const workers = command<{ readonly json?: boolean }>({
   options: { ...JSON_OPTION, ...DATABASE_OPTIONS },
@@ -17,7 +17,7 @@ export const workers = command<{ readonly json?: boolean }>({
     const rows = await withClient(flags, (client) => client.workers());
     if (flags.json) printJson(rows.map((row) => ({ ...row, state: stateOf(row) })));
     else if (rows.length === 0) print('no worker has been seen yet');
-    else await printTable(['WORKER', 'STATE', 'HOST', 'PID', 'RUNNING', 'SINCE', 'HEARD', 'VERSION'], rows.map(cells));
+    else await printWorkers(rows);
     return EXIT.ok;
   },
 });
@@ -31,6 +31,16 @@ function stateOf(row: WorkerRow): WorkerState {
   return row.paused ? 'paused' : 'running';
 }
 
+async function printWorkers(rows: readonly WorkerRow[]): Promise<void> {
+  const head = ['WORKER', 'STATE', 'HOST', 'PID', 'RUNNING', 'SINCE', 'HEARD', 'VERSION'];
+  // On a narrow terminal the version, which comes last, is left out.
+  const columns = isNarrow() ? head.slice(0, -1) : head;
+  await printTable(
+    columns,
+    rows.map((row) => cells(row).slice(0, columns.length)),
+  );
+}
+
 function cells(row: WorkerRow): string[] {
   return [
     oneLine(row.id),
@@ -38,7 +48,7 @@ function cells(row: WorkerRow): string[] {
     oneLine(row.host),
     String(row.pid),
     `${row.running}/${row.slots}`,
-    timeText(row.started_at),
+    timeCell(row.started_at),
     `${durationText(Math.max(0, row.silent_ms))} ago`,
     oneLine(row.version),
   ];
