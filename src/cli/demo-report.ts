@@ -73,8 +73,8 @@ export function verdictOf(results: readonly DemoResult[]): string[] {
   return [`${wrong.length} of ${results.length} issues did not end as intended:`, ...wrong.map((line) => `  ${line}`)];
 }
 
-/** Where the work is, where the logs are, and how to run the real thing. */
-export function hintsFor({ repository, logDir }: { repository: string; logDir: string }): string[] {
+/** Where the work is, where the logs are, how to be rid of both, and how to run the real thing. */
+export function hintsFor({ path, repository, logDir }: { path: string; repository: string; logDir: string }): string[] {
   const at = quote(repository);
   const look = existsSync(join(repository, '.git'))
     ? [`  git -C ${at} log --all --oneline`, `  git -C ${at} show issue-1`]
@@ -84,10 +84,12 @@ export function hintsFor({ repository, logDir }: { repository: string; logDir: s
     ...look,
     'The log of the worker, and in "issues" the output of every attempt:',
     `  ${logDir}`,
+    'All of it is kept until you remove it:',
+    `  rm -rf ${quote(path)}`,
     '',
     'The real thing, with a database that stays:',
-    '  npx cape-worker --worker-id alleycat-1            runs cape-adw for each issue',
-    '  npx cape-worker issues add "Fix the login bug"    from another terminal',
-    'Without DATABASE_URL both use an embedded Postgres of yours.',
+    "  npx cape-worker --worker-id alleycat-1 --command 'echo {description}'",
+    '  npx cape-worker issues add "Fix the login bug"    (from another terminal)',
+    'Without --command it runs cape-adw for each issue. Without DATABASE_URL both use an embedded Postgres of yours.',
   ];
 }

@@ -88,6 +88,9 @@ describe.concurrent('the demo', () => {
     await expectNothingRuns(tmp, stdout);
     const [folder] = readdirSync(tmp) as [string];
     expect(readdirSync(join(tmp, folder)).sort()).toEqual(['cape-adw-scratch', 'logs']);
+    expect(stdout).toContain(`  rm -rf '${join(tmp, folder)}'\n`);
+    // On a machine without cape-adw a worker needs a command.
+    expect(stdout).toContain("npx cape-worker --worker-id alleycat-1 --command 'echo {description}'\n");
     if (!hasGit) return;
     const look = /^ {2}git -C '(.+)' log --all --oneline$/m.exec(stdout)?.[1];
     expect(look).toBe(join(tmp, folder, 'cape-adw-scratch'));
