@@ -1,4 +1,4 @@
-/** `issues add`: queues one issue and prints its id and nothing else, so that scripts can use it. */
+/** `issues add`: queues one issue and prints its id and nothing else on standard output, so that scripts can use it. */
 import { readFile } from 'node:fs/promises';
 import type { CapeClient, NewIssue } from '../client.js';
 import { CapeError, EXIT, messageOf } from '../core/errors.js';
@@ -8,6 +8,7 @@ import { checkNewIssue } from '../queue/new-issue.js';
 import { command, flag, value } from './command.js';
 import { DATABASE_OPTIONS, toStderr, withClient } from './database.js';
 import { print } from './output.js';
+import { sayIfUnseen } from './unseen.js';
 import { checked, numberOrText, quoted, whenOf } from './values.js';
 
 interface AddFlags {
@@ -19,6 +20,7 @@ interface AddFlags {
   readonly 'run-at'?: string;
   readonly key?: string;
   readonly wait?: boolean;
+  readonly json?: boolean;
 }
 
 export const add = command<AddFlags>({
@@ -33,6 +35,7 @@ export const add = command<AddFlags>({
     'run-at': value('Not before: 2026-03-01T14:30 (local time, or with Z or +01:00), or +10m from now'),
     key: value('While an issue with this key is unfinished, print its id instead of adding another'),
     wait: flag('Wait for its end and print the result; exit 0 if it completed, 1 if not'),
+    json: flag('Print {"id":7}; with --wait the ended issue follows as a second line of JSON'),
     ...DATABASE_OPTIONS,
   },
   examples: [
@@ -47,8 +50,9 @@ export const add = command<AddFlags>({
     const issue = toIssue(await textOf(words, flags.file), flags);
     return withClient(flags, async (client) => {
       const id = await client.add(issue);
-      print(String(id));
-      if (flags.wait) await waitFor(client, id);
+      print(flags.json ? JSON.stringify({ id }) : String(id));
+      await sayIfUnseen(client, issue.worker);
+      if (flags.wait) await waitFor(client, id, flags.json === true);
       return EXIT.ok;
     });
   },
@@ -111,7 +115,7 @@ function toIssue(description: string, flags: AddFlags): NewIssue {
 }
 
 /** Follows an issue to its end. Ctrl-C ends the waiting, not the issue. */
-async function waitFor(client: CapeClient, id: number): Promise<void> {
+async function waitFor(client: CapeClient, id: number, json: boolean): Promise<void> {
   const patience = new AbortController();
   const giveUp = () => patience.abort(new CapeError('refused', `issue ${id}: no longer waited for; it goes on`));
   // Not `once`: the terminal and npm both deliver a Ctrl-C, and the second would end the program before it has said so.
@@ -122,9 +126,10 @@ async function waitFor(client: CapeClient, id: number): Promise<void> {
       onTrouble: (message) => toStderr(`cape-worker: the database is away (${firstLine(message, 200)}); still waiting`),
     })
     .finally(() => process.off('SIGINT', giveUp).off('SIGTERM', giveUp));
+  if (json) print(JSON.stringify(issue));
   if (issue.status !== 'completed') {
     const why = issue.last_error === null ? '' : `: ${firstLine(issue.last_error, 500)}`;
     throw new CapeError('refused', `issue ${id}: ${issue.status}${why}`);
   }
-  if (issue.result !== null) print(printable(issue.result).replace(/\n$/, ''));
+  if (issue.result !== null && !json) print(printable(issue.result).replace(/\n$/, ''));
 }

@@ -5,6 +5,7 @@ import { oneLine } from '../core/text.js';
 import { command, flag } from './command.js';
 import { DATABASE_OPTIONS, toStderr, withClient } from './database.js';
 import { print } from './output.js';
+import { sayIfUnseen } from './unseen.js';
 import { idsOf } from './values.js';
 
 const SEVERAL = { operands: '<id...>', count: { min: 1, max: Number.POSITIVE_INFINITY } };
@@ -85,6 +86,7 @@ export const assign = command<{ readonly anyone?: boolean }>({
     const worker = name === undefined || name === '-' ? null : name;
     return each([id], flags, async (client, issue) => {
       await client.assign(issue, worker);
+      await sayIfUnseen(client, worker ?? undefined);
       return worker === null ? 'any worker may run it' : `directed to ${worker}`;
     });
   },

@@ -4,6 +4,7 @@ import { workerIdSchema } from '../core/issue.js';
 import { command, value } from './command.js';
 import { DATABASE_OPTIONS, withClient } from './database.js';
 import { print } from './output.js';
+import { sayIfUnseen } from './unseen.js';
 import { checked } from './values.js';
 
 interface PauseFlags {
@@ -21,9 +22,12 @@ export const pause = command<PauseFlags>({
   ],
   async run({ flags }) {
     const worker = workerOf(flags);
-    await withClient(flags, (client) => client.pause(worker));
-    print(worker === undefined ? 'all workers are paused' : `worker ${worker} is paused`);
-    return EXIT.ok;
+    return withClient(flags, async (client) => {
+      await client.pause(worker);
+      print(worker === undefined ? 'all workers are paused' : `worker ${worker} is paused`);
+      await sayIfUnseen(client, worker);
+      return EXIT.ok;
+    });
   },
 });
 

@@ -112,11 +112,21 @@ describe('issues add', () => {
     expect(nul).toMatchObject({ code: 64, stderr: expect.stringContaining('must not contain NUL') });
   });
 
+  test('--json prints the id as JSON, and a worker that nobody has seen is mentioned beside it', async () => {
+    const { code, stdout, stderr } = await issues(['add', 'for later', '--worker', 'nobody-9', '--json']);
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: 'cape-worker: no worker of that name has been seen yet: nobody-9\n',
+    });
+    expect(await issue(JSON.parse(stdout).id)).toMatchObject({ description: 'for later' });
+  });
+
   test('--wait prints the id, then the result; exit 1 where it failed', async () => {
-    const waiting = (text: string) => start(['issues', 'add', text, '--wait'], { env: { DATABASE_URL: t.url } });
-    const [good, bad] = [waiting('good'), waiting('bad')];
-    const bothEnded = Promise.all([good.ended, bad.ended]).then(() => 'ended');
-    while ((await Promise.race([bothEnded, settleAll()])) !== 'ended') await setTimeout(20);
+    const waiting = (...args: string[]) =>
+      start(['issues', 'add', '--wait', ...args], { env: { DATABASE_URL: t.url } });
+    const [good, bad, json] = [waiting('good'), waiting('bad'), waiting('good', '--json')];
+    const allEnded = Promise.all([good.ended, bad.ended, json.ended]).then(() => 'ended');
+    while ((await Promise.race([allEnded, settleAll()])) !== 'ended') await setTimeout(20);
     expect(await good.ended).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^\d+\nmerged as \\u001b\[1m#12\n$/),
@@ -126,6 +136,9 @@ describe('issues add', () => {
       stdout: expect.stringMatching(/^\d+\n$/),
       stderr: expect.stringMatching(/^cape-worker: issue \d+: failed: exit code 3\n$/),
     });
+    const [first, second] = (await json.ended).stdout.trimEnd().split('\n');
+    const { id } = JSON.parse(first ?? '');
+    expect(JSON.parse(second ?? '')).toMatchObject({ id, status: 'completed', result: 'merged as \u001b[1m#12' });
   });
 });
 
@@ -174,6 +187,29 @@ describe('issues list and show', () => {
     const { stdout } = await issues(['show', String(id)]);
     expect(stdout).toMatch(/1 +alleycat-1 .* failed \(exit 9\) +exit code 9/);
     expect(stdout).toContain('end of the output of attempt 1\nwhat it said last\n');
+  });
+
+  test('show prints a result that is the end of the output once, and last', async () => {
+    const id = await added('says it once', '--worker', worker.id);
+    const [claimed] = await claimAs(t.db, worker);
+    await settle(t.db, [done(claimed!, { result: 'all is well', tail: 'all is well\n' })]);
+    const { stdout } = await issues(['show', String(id)]);
+    expect(stdout.match(/all is well/g)).toHaveLength(1);
+    expect(stdout).toMatch(/end of the output of attempt 1, the result\nall is well\n$/);
+  });
+
+  test('show names the error of a running issue as an earlier one', async () => {
+    const id = await added('runs again', '--worker', worker.id);
+    await claimAs(t.db, worker);
+    await t.sql`update cape_issues set last_error = 'exit code 4' where id = ${id}`;
+    expect((await issues(['show', String(id)])).stdout).toMatch(/^earlier error +exit code 4$/m);
+  });
+
+  test('several statuses are listed together, and a text of several lines has a mark', async () => {
+    const [first, second] = [await added('two\nlines'), await added('one line')];
+    await issues(['cancel', String(first)]);
+    const { stdout } = await issues(['list', '--status', 'cancelled', '--status', 'failed,pending', '--limit', '2']);
+    expect(stdout).toMatch(new RegExp(`^${second} +pending .* one line\\n${first} +cancelled .* two …$`, 'm'));
   });
 
   test('an unknown status, a bad id and an id that is not there', async () => {
