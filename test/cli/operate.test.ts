@@ -24,6 +24,7 @@ describe('workers and status', () => {
     expect(await run(['pause', '--worker', 'waits-1'])).toMatchObject({
       code: 0,
       stdout: 'worker waits-1 is paused\n',
+      stderr: '',
     });
 
     const { stdout } = await run(['workers']);
@@ -50,6 +51,15 @@ describe('workers and status', () => {
     expect(await run(['resume'])).toMatchObject({ code: 0, stdout: 'all workers claim again\n' });
     expect(await t.sql`select 1 from cape_pauses`).toHaveLength(0);
     expect(await run(['pause', '--worker', '*'])).toMatchObject({ code: 64 });
+  });
+
+  test('the pause of a worker that nobody has seen is remembered, and mentioned', async () => {
+    expect(await run(['pause', '--worker', 'nobody-8'])).toMatchObject({
+      code: 0,
+      stdout: 'worker nobody-8 is paused\n',
+      stderr: 'cape-worker: no worker of that name has been seen yet: nobody-8\n',
+    });
+    await run(['resume', '--worker', 'nobody-8']);
   });
 });
 
