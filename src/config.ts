@@ -3,15 +3,13 @@
  * The order is flag > environment > .env > default. This is the only file that reads process.env.
  * A value is checked wherever it came from: a typo in the environment is an error, never silently the default.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { parse as parseDotenv } from 'dotenv';
-import { closest } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { NO_DOTENV, readDotenv } from './config/dotenv.js';
 import { CapeError } from './core/errors.js';
 import { workerIdSchema } from './core/issue.js';
 import { oneLine } from './core/text.js';
-import { duration, exitCodes, flag, list, logLevel, size, whole } from './core/values.js';
+import { duration, durationName, exitCodes, flag, list, logLevel, size, whole } from './core/values.js';
 
 /** One row of the table. */
 interface Setting<T extends z.ZodType = z.ZodType> {
@@ -36,7 +34,7 @@ export const SETTINGS = {
     group: 'database',
     env: 'DATABASE_URL',
     secret: true,
-    schema: text.optional(),
+    schema: z.string().trim().min(1, { error: 'must not be empty' }).optional(),
     about: 'Postgres to use (TLS by `?sslmode=`). Unset: an embedded Postgres of the user',
   }),
   schema: setting({
@@ -258,6 +256,8 @@ export interface LoadedConfig {
   readonly texts: Readonly<Record<SettingName, string | undefined>>;
   /** Lines for people, such as an unknown CAPE_ variable that is close to a known one. */
   readonly warnings: readonly string[];
+  /** The .env that was read, absolute; null where there is none. */
+  readonly dotenvPath: string | null;
   /** The environment that the values came from; the command's own is made from it. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -289,7 +289,8 @@ export function loadConfig(
 ): LoadedConfig {
   const env = input.env ?? process.env;
   const cwd = input.cwd ?? process.cwd();
-  const dotenv = input.dotenv === false ? {} : readDotenv(cwd);
+  const file = input.dotenv === false ? NO_DOTENV : readDotenv(cwd);
+  const dotenv = file.values;
   const config: Record<string, unknown> = {};
   const sources: Record<string, Source> = {};
   const texts: Record<string, string | undefined> = {};
@@ -301,12 +302,13 @@ export function loadConfig(
     texts[name] = found.value === undefined ? undefined : String(found.value);
   }
   const loaded = config as unknown as Config;
-  if (!input.only) checkTogether(loaded);
+  if (!input.only) checkTogether(loaded, sources as Record<SettingName, Source>);
   return {
     config: loaded,
     sources: sources as Record<SettingName, Source>,
     texts: texts as Record<SettingName, string | undefined>,
-    warnings: [...unknownNames(env, 'environment'), ...unknownNames(dotenv, '.env')],
+    warnings: [...unknownNames(env, 'environment'), ...unknownNames(dotenv, '.env'), ...file.warnings],
+    dotenvPath: file.path,
     environment: env,
   };
 }
@@ -332,6 +334,7 @@ function lookUp(
     [dotenv, '.env'],
   ] as const) {
     const value = values[setting.env];
+    if (setting.secret && value?.trim() === '') throw emptyUrl(source);
     // An empty variable is how shells and unit files say "unset".
     if (value !== undefined && value !== '') return { value, source, where: setting.env };
     const negated = negatedName(setting);
@@ -339,6 +342,12 @@ function lookUp(
     if (negated && no) return { value: negate(no, negated), source, where: negated };
   }
   return { value: setting.fallback, source: 'default', where: `--${optionName(name)}` };
+}
+
+/** The one variable that is not unset by being empty: a worker on another database than was meant does harm in silence. */
+function emptyUrl(source: Source): CapeError {
+  const why = `is set in the ${source === '.env' ? 'file .env' : source} but empty`;
+  return new CapeError('config', `DATABASE_URL ${why}; unset it to use the embedded Postgres, or give a URL`);
 }
 
 /** `--no-migrate` is CAPE_MIGRATE=false or CAPE_NO_MIGRATE=true. */
@@ -373,42 +382,33 @@ export function renewalInterval(leaseMs: number): number {
   return Math.min(15_000, leaseMs / 4);
 }
 
-function checkTogether(config: Config): void {
-  const left = config.lease - renewalInterval(config.lease) - config.grace - LEASE_MARGIN_MS;
-  if (left <= 0) {
-    throw new CapeError(
-      'config',
-      `--lease: got ${config.lease / 1000} s with --grace ${config.grace / 1000} s; ` +
-        `a lease must be longer than its renewal (a quarter of it, at most 15 s) + grace + ${LEASE_MARGIN_MS / 1000} s`,
-    );
+/** The shortest lease, in whole seconds, that leaves something: a quarter of it, at most 15 s, is between its renewals. */
+function shortestLease(graceMs: number): number {
+  const needed = graceMs + LEASE_MARGIN_MS;
+  return (Math.floor(Math.min((needed * 4) / 3, needed + 15_000) / 1000) + 1) * 1000;
+}
+
+function checkTogether(config: Config, sources: LoadedConfig['sources']): void {
+  /** Names the first, which has the value. What a flag takes part in is an error of the command line. */
+  const refuse = (names: readonly [SettingName, SettingName], why: string): never => {
+    const [name] = names;
+    const where = ['flag', 'default'].includes(sources[name]) ? `--${optionName(name)}` : SETTINGS[name].env;
+    throw new CapeError(names.some((one) => sources[one] === 'flag') ? 'usage' : 'config', `${where}: ${why}`);
+  };
+  const { lease, grace, retryCap, retryBase } = config;
+  if (lease - renewalInterval(lease) - grace - LEASE_MARGIN_MS <= 0) {
+    const least = `must be at least ${durationName(shortestLease(grace))} with --grace ${durationName(grace)}`;
+    refuse(['lease', 'grace'], `got ${durationName(lease)}; ${least}, so that it outlasts its renewal and the grace`);
   }
-  if (config.retryCap < config.retryBase) {
-    throw new CapeError(
-      'config',
-      `--retry-cap: got ${config.retryCap / 1000} s; must not be less than --retry-base (${config.retryBase / 1000} s)`,
-    );
+  if (retryCap < retryBase) {
+    const least = `must not be less than --retry-base (${durationName(retryBase)})`;
+    refuse(['retryCap', 'retryBase'], `got ${durationName(retryCap)}; ${least}`);
   }
   const both = config.failExitCodes.find((code) => config.snoozeExitCodes.includes(code));
   if (both !== undefined) {
-    throw new CapeError('config', `--snooze-exit-codes: got ${both}, which is in --fail-exit-codes too; choose one`);
+    refuse(['snoozeExitCodes', 'failExitCodes'], `got ${both}, which is in --fail-exit-codes too; choose one`);
   }
-  if (config.once && config.drain) {
-    throw new CapeError('usage', '--once: got it together with --drain; choose one of the two');
-  }
-}
-
-/** The .env of the working directory, else of its parent. */
-function readDotenv(cwd: string): Record<string, string> {
-  const path = [join(cwd, '.env'), join(dirname(resolve(cwd)), '.env')].find((candidate) => existsSync(candidate));
-  if (!path) return {};
-  try {
-    return parseDotenv(readFileSync(path));
-  } catch (error) {
-    throw new CapeError(
-      'config',
-      `${path}: can't be read (${(error as NodeJS.ErrnoException).code}); make it readable or remove it`,
-    );
-  }
+  if (config.once && config.drain) refuse(['once', 'drain'], 'got it together with --drain; choose one of the two');
 }
 
 function unknownNames(values: Readonly<Record<string, string | undefined>>, where: string): string[] {
@@ -416,7 +416,9 @@ function unknownNames(values: Readonly<Record<string, string | undefined>>, wher
     setting.env as string,
     negatedName(setting) ?? setting.env,
   ]);
+  const isUrl = (name: string) => values.DATABASE_URL === undefined && distance(name, 'DATABASE_URL') <= 2;
+  const isOurs = (name: string) => name.startsWith('CAPE_') && !GIVEN_TO_COMMANDS.test(name);
   return Object.keys(values)
-    .filter((name) => name.startsWith('CAPE_') && !known.includes(name) && !GIVEN_TO_COMMANDS.test(name))
+    .filter((name) => !known.includes(name) && (isOurs(name) || isUrl(name)))
     .map((name) => `${where}: unknown variable ${oneLine(name)}; did you mean ${closest(name, known)}?`);
 }

@@ -88,9 +88,10 @@ describe('where a value comes from', () => {
 
 describe('a bad value names the setting where it was written, the value, and what is allowed', () => {
   test.each<[string, SettingName, string, RegExp]>([
-    ['duration', 'lease', '5 parsecs', /must be seconds or a number with ms, s, m, h or d .* from 4 s to 86400 s/],
-    ['duration too short', 'timeout', '0.5', /from 1 s/],
-    ['size', 'outputLimit', '12 floppies', /must be bytes or a number with KiB, MiB or GiB/],
+    ['duration', 'lease', '5 parsecs', /must be seconds or a number with ms, s, m, h or d .* from 4s to 1d/],
+    ['duration too short', 'timeout', '0.5', /from 1s to 365d/],
+    ['size', 'outputLimit', '12 floppies', /with KiB, MiB, GiB or TiB .*, from 64KiB to 1TiB$/],
+    ['size in thousands', 'outputLimit', '10MB', /from 64KiB to 1TiB; did you mean 10MiB\?$/],
     ['whole number', 'concurrency', '1.5', /must be a whole number from 1 to 1000/],
     ['worker id', 'workerId', 'a/b', /must be 1 to 100 letters, digits/],
     ['worker id', 'workerId', 'a..b', /must not contain "\.\."/],
@@ -115,18 +116,71 @@ describe('a bad value names the setting where it was written, the value, and wha
   });
 
   test.each([
-    [{ lease: '20', grace: '10' }, /--lease: got 20 s with --grace 10 s; a lease must be longer than/],
-    [{ retryBase: '10m', retryCap: '1m' }, /--retry-cap: got 60 s; must not be less than --retry-base/],
+    [{ lease: '20', grace: '10' }, /--lease: got 20s; must be at least 21s with --grace 10s/],
+    [{ retryBase: '10m', retryCap: '1m' }, /--retry-cap: got 1m; must not be less than --retry-base \(10m\)/],
     [{ failExitCodes: '64,75' }, /--snooze-exit-codes: got 75, which is in --fail-exit-codes too/],
     [{ once: true, drain: true }, /--once: got it together with --drain/],
   ])('together: %j', (flags, message) => {
     expect(refusal({ flags }).message).toMatch(message);
+  });
+
+  test('together, and of the command line as soon as a flag takes part', () => {
+    const env = { CAPE_LEASE: '20' };
+    expect(refusal({ env })).toMatchObject({ kind: 'config', message: expect.stringMatching(/^CAPE_LEASE: got 20s/) });
+    expect(refusal({ env, flags: { grace: '10' } })).toMatchObject({ kind: 'usage' });
+    expect(refusal({ flags: { lease: '20' } })).toMatchObject({ kind: 'usage' });
+  });
+
+  test('the shortest lease is allowed, and nothing shorter', () => {
+    for (const grace of [0, 7, 10, 39, 40, 41, 300]) {
+      const [, least] = /at least (\S+) with/.exec(refusal({ flags: { grace, lease: grace + 4 } }).message) ?? [];
+      expect(load({ flags: { grace, lease: least } }).config.grace).toBe(grace * 1000);
+      const shorter = load({ flags: { lease: least, grace: 0 } }).config.lease / 1000 - 1;
+      expect(refusal({ flags: { grace, lease: shorter } }).message).toContain(`at least ${least}`);
+    }
   });
 });
 
 test('an unknown CAPE_ variable is warned of, with the one that was probably meant', () => {
   const { warnings } = load({ env: { CAPE_CONCURENCY: '2', CAPE_ISSUE_ID: '7', CAPED: 'x' } });
   expect(warnings).toEqual(['environment: unknown variable CAPE_CONCURENCY; did you mean CAPE_CONCURRENCY?']);
+});
+
+describe('the database URL', () => {
+  test.each(['', ' '])('set to "%s" is refused: it would mean another database, in silence', (url) => {
+    const message = expect.stringMatching(/^DATABASE_URL is set in the environment but empty; unset it/);
+    expect(refusal({ env: { DATABASE_URL: url } })).toMatchObject({ kind: 'config', message });
+    writeFileSync(join(cwd, '.env'), `DATABASE_URL=${url}\n`);
+    expect(refusal({}).message).toContain('is set in the file .env but empty');
+    expect(load({ env: { DATABASE_URL: ' postgres://h/d ' } }).config.databaseUrl).toBe('postgres://h/d');
+    rmSync(join(cwd, '.env'));
+  });
+
+  test('is looked for under names that are nearly its own, where it is not set', () => {
+    writeFileSync(join(cwd, '.env'), 'DATBASE_URL=postgres://h/d\nDATABASES=2\n');
+    expect(load().warnings).toEqual(['.env: unknown variable DATBASE_URL; did you mean DATABASE_URL?']);
+    rmSync(join(cwd, '.env'));
+    expect(load({ env: { DATABASE_URL: 'postgres://h/d', DATABASE_URI: 'x' } }).warnings).toEqual([]);
+  });
+});
+
+test('lines of a .env that its parser passes over are warned of by their number, and never shown', () => {
+  const lines = [
+    '# a comment',
+    '',
+    'TOPSECRET',
+    'A="over',
+    'two lines"',
+    'export B = 2 # b',
+    "C: 'c",
+    "c'",
+    'CAPE_GRACE 5',
+  ];
+  writeFileSync(join(cwd, '.env'), lines.join('\r\n'));
+  const { warnings, dotenvPath } = load();
+  expect(dotenvPath).toBe(join(cwd, '.env'));
+  expect(warnings).toEqual([3, 9].map((line) => `${dotenvPath}: line ${line} is not NAME=value, so it is ignored`));
+  rmSync(join(cwd, '.env'));
 });
 
 test('every option has its own variable in its own name, and only the database URL is a secret', () => {

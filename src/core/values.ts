@@ -11,12 +11,33 @@ const SIZES: Readonly<Record<string, number>> = {
   mib: 1024 ** 2,
   g: 1024 ** 3,
   gib: 1024 ** 3,
+  t: 1024 ** 4,
+  tib: 1024 ** 4,
 };
+
+/** The greatest unit that leaves a whole number, as people would write the value. */
+function inUnits(value: number, units: readonly (readonly [string, number])[]): string {
+  const [name, one] = units.findLast(([, one]) => value >= one && value % one === 0) ?? units[0] ?? ['', 1];
+  return `${value / one}${name}`;
+}
+
+/** Milliseconds as `500ms`, `90s`, `365d`. */
+export function durationName(ms: number): string {
+  return ms === 0 ? '0s' : inUnits(ms, Object.entries(UNITS));
+}
+
+/** Bytes as `100B`, `64KiB`, `1TiB`. */
+function sizeName(bytes: number): string {
+  return inUnits(
+    bytes,
+    ['B', 'KiB', 'MiB', 'GiB', 'TiB'].map((name, power) => [name, 1024 ** power]),
+  );
+}
 
 /** Seconds, or a number with a unit (`90`, `500ms`, `5m`, `1h`, `30d`); the value is in milliseconds. */
 export function duration(limits: { min?: number; max?: number }) {
   const { min = 0, max = 365 * 86_400_000 } = limits;
-  const error = `must be seconds or a number with ms, s, m, h or d (such as 90 or 5m), from ${min / 1000} s to ${max / 1000} s`;
+  const error = `must be seconds or a number with ms, s, m, h or d (such as 90 or 5m), from ${durationName(min)} to ${durationName(max)}`;
   return z.union([z.string(), z.number()], { error }).transform((value, context) => {
     const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/i.exec(String(value).trim());
     const ms = match
@@ -28,17 +49,20 @@ export function duration(limits: { min?: number; max?: number }) {
   });
 }
 
-/** Bytes, or a number with KiB, MiB or GiB; the value is in bytes. */
+/** Bytes, or a number with KiB, MiB, GiB or TiB; the value is in bytes. */
 export function size(limits: { min?: number; max?: number }) {
   const { min = 0, max = 1024 ** 4 } = limits;
-  const error = `must be bytes or a number with KiB, MiB or GiB (such as 64MiB), from ${min} to ${max} bytes`;
+  const error = `must be bytes or a number with KiB, MiB, GiB or TiB (such as 64MiB), from ${sizeName(min)} to ${sizeName(max)}`;
   return z.union([z.string(), z.number()], { error }).transform((value, context) => {
     const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value).trim());
     const bytes = match
       ? Math.round(Number(match[1]) * (SIZES[(match[2] ?? '').toLowerCase()] ?? Number.NaN))
       : Number.NaN;
     if (Number.isFinite(bytes) && bytes >= min && bytes <= max) return bytes;
-    context.addIssue({ code: 'custom', message: error });
+    // MB may be meant as 1000 or 1024 times 1000: said, not guessed.
+    const [, number, unit] = /^([\d.]+)\s*([kmgt])b$/i.exec(String(value).trim()) ?? [];
+    const meant = unit === undefined ? '' : `; did you mean ${number}${unit.toUpperCase()}iB?`;
+    context.addIssue({ code: 'custom', message: error + meant });
     return z.NEVER;
   });
 }
