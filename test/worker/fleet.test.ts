@@ -4,17 +4,19 @@ import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Issue } from '../../src/core/issue.js';
 import { createTestDatabase } from '../support/database.js';
+import { isRunning, issuesOf } from '../support/issues.js';
 import { until } from '../support/until.js';
 import { tempFolder } from '../support/worker.js';
 import { startWorkerProcess } from '../support/worker-process.js';
 
 const { url: databaseUrl, sql } = await createTestDatabase();
+const { add, issue, clear } = issuesOf(sql);
 const command = `'${fileURLToPath(new URL('../fixtures/ledger.sh', import.meta.url))}'`;
 let cwd: string;
 let ledger: string;
 
 beforeEach(async () => {
-  await sql`truncate cape_issues; truncate cape_attempts; truncate cape_workers`.simple();
+  await clear();
   cwd = tempFolder();
   ledger = join(cwd, 'ledger');
   writeFileSync(ledger, '');
@@ -29,16 +31,6 @@ const start = (id: string, ...args: string[]) =>
     env: { LEDGER: ledger, CAPE_COMMAND: command }, // a test's own --command goes before
   });
 
-async function add(description: string): Promise<number> {
-  const [row] = await sql`insert into cape_issues (description) values (${description}) returning id`;
-  return row!.id;
-}
-
-async function issue(id: number): Promise<Issue> {
-  const [row] = await sql<Issue[]>`select * from cape_issues where id = ${id}`;
-  return row!;
-}
-
 function entries(word: 'start' | 'end'): { id: number; attempt: number; worker: string; pid: number }[] {
   const lines = readFileSync(ledger, 'utf8')
     .trim()
@@ -52,14 +44,6 @@ function entries(word: 'start' | 'end'): { id: number; attempt: number; worker: 
       worker: worker!,
       pid: Number(pid),
     }));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ');
-  } catch {
-    return false;
-  }
 }
 
 /** The pids that the tree of exec-tree.sh has noted: all six of them. */
@@ -95,7 +79,7 @@ describe.skipIf(process.platform !== 'linux')('a worker that is killed with SIGK
     await start('heir');
     const killedAt = performance.now();
     victim.child.kill('SIGKILL');
-    await until(() => !tree.some(isAlive), { what: 'the end of the whole tree' });
+    await until(() => !tree.some(isRunning), { what: 'the end of the whole tree' });
     const row = await until(async () => (await issue(id)).status === 'completed' && issue(id), { timeoutMs: 20_000 });
     expect(performance.now() - killedAt).toBeLessThan(20_000);
     expect(row).toMatchObject({ attempt: 2, assigned_worker_id: 'heir', crashes: 1, failures: 0 });
@@ -122,7 +106,7 @@ describe.skipIf(process.platform !== 'linux')('a worker that is killed with SIGK
     await victim.exited;
     await start('phoenix');
     await until(async () => (await issue(id)).status === 'completed', { timeoutMs: 20_000 });
-    expect(tree.filter(isAlive)).toEqual([]);
+    expect(tree.filter(isRunning)).toEqual([]);
     expect(await issue(id)).toMatchObject({ attempt: 2, crashes: 1 });
   });
 
@@ -152,7 +136,7 @@ describe.skipIf(process.platform !== 'linux')(
       const id = await add(`tree ${pids}`);
       const tree = await treePids(pids);
       await until(async () => (await issue(id)).status === 'failed');
-      expect(tree.filter(isAlive)).toEqual([]);
+      expect(tree.filter(isRunning)).toEqual([]);
     });
   },
 );
@@ -165,7 +149,10 @@ describe('a worker that was stopped and lost its lease', () => {
     await start('other', '--lease', '10s', '--command', `'true'`);
     const [run] = entries('start');
     sleeper.child.kill('SIGSTOP');
-    await until(() => !isAlive(run!.pid), { timeoutMs: 30_000, what: 'the keeper to end the run of a stopped worker' });
+    await until(() => !isRunning(run!.pid), {
+      timeoutMs: 30_000,
+      what: 'the keeper to end the run of a stopped worker',
+    });
     const endedAt = Date.now();
     await until(async () => (await issue(id)).status === 'completed', { timeoutMs: 60_000 });
     const [second] = await sql`select started_at from cape_attempts where issue_id = ${id} and attempt = 2`;

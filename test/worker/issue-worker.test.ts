@@ -2,42 +2,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Issue } from '../../src/core/issue.js';
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { createTestDatabase } from '../support/database.js';
+import { isRunning, issuesOf } from '../support/issues.js';
 import { until } from '../support/until.js';
 import { startWorker, tempFolder } from '../support/worker.js';
 
-const at = await createTestDatabase();
-const { url: databaseUrl, sql } = at;
+const { url: databaseUrl, sql } = await createTestDatabase();
+const { add, issue, attempts, ended, clear } = issuesOf(sql);
 
-beforeEach(() =>
-  sql`truncate cape_issues; truncate cape_attempts; truncate cape_workers; truncate cape_pauses`.simple(),
-);
-
-async function add(description: string, columns: Partial<Issue> = {}): Promise<number> {
-  const [row] =
-    await sql`insert into cape_issues ${sql({ description, ...columns } as unknown as Record<string, never>)} returning id`;
-  return row!.id;
-}
-
-async function issue(id: number): Promise<Issue> {
-  const [row] = await sql<Issue[]>`select * from cape_issues where id = ${id}`;
-  return row!;
-}
-
-function attempts(db: TestDatabase, id: number) {
-  return db.sql`select * from cape_attempts where issue_id = ${id} order by attempt`;
-}
-
-const ended = (id: number) =>
-  until(async () => (await issue(id)).completed_at !== null && issue(id), { what: `the end of issue ${id}` });
-
-function isAlive(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ');
-  } catch {
-    return false;
-  }
-}
+beforeEach(clear);
 
 describe('a command', () => {
   test('gets id and description, and its issue ends completed with history, log and result', async () => {
@@ -52,7 +25,7 @@ describe('a command', () => {
       result: 'done\n',
     });
     expect(row.started_at).not.toBeNull();
-    const [attempt] = await attempts(at, id);
+    const [attempt] = await attempts(id);
     expect(attempt).toMatchObject({ attempt: 1, worker_id: 'test-1', outcome: 'succeeded', exit_code: 0 });
     expect(attempt!.tail).toBe(`${id}|Fix the login bug\n`);
     expect(readFileSync(join(dir, 'logs', 'issues', String(id), '1.log'), 'utf8')).toBe(`${id}|Fix the login bug\n`);
@@ -87,8 +60,8 @@ describe('a command', () => {
       },
     });
     const id = await add('x');
-    await until(async () => (await attempts(at, id)).length > 0);
-    const log = readFileSync((await attempts(at, id))[0]!.log_path, 'utf8');
+    await until(async () => (await attempts(id)).length > 0);
+    const log = readFileSync((await attempts(id))[0]!.log_path! ?? '', 'utf8');
     expect(log).not.toMatch(/DATABASE_URL|NOTIFY_SOCKET|PGPASSWORD|SECRET/);
   });
 
@@ -96,7 +69,7 @@ describe('a command', () => {
     startWorker({ databaseUrl, command: `sh -c 'test "$CAPE_ATTEMPT" = 3'`, maxAttempts: 5 });
     const id = await add('flaky');
     expect(await ended(id)).toMatchObject({ status: 'completed', attempt: 3, failures: 2, run_at: null });
-    expect((await attempts(at, id)).map((each) => each.outcome)).toEqual(['failed', 'failed', 'succeeded']);
+    expect((await attempts(id)).map((each) => each.outcome)).toEqual(['failed', 'failed', 'succeeded']);
   });
 
   test.each([
@@ -107,7 +80,7 @@ describe('a command', () => {
     startWorker({ databaseUrl, command: `sh -c 'exit ${code}'` });
     const id = await add('refused');
     expect(await ended(id)).toMatchObject({ status, attempt: 1, last_error: `exit code ${code}: refused for good` });
-    expect((await attempts(at, id))[0]).toMatchObject({ outcome, exit_code: code });
+    expect((await attempts(id))[0]).toMatchObject({ outcome, exit_code: code });
   });
 
   test('that exits 75 goes back uncharged and comes again', async () => {
@@ -126,7 +99,7 @@ describe('a command', () => {
     startWorker({ databaseUrl, command: `sh -c 'sleep 60'`, maxAttempts: 1, timeout: '1s' });
     const id = await add('slow');
     expect(await ended(id)).toMatchObject({ status: 'failed', last_error: expect.stringContaining('1 s') });
-    expect((await attempts(at, id))[0]).toMatchObject({ outcome: 'timed_out' });
+    expect((await attempts(id))[0]).toMatchObject({ outcome: 'timed_out' });
   });
 
   test('with a description too long for an argument fails the issue with a word on what to do', async () => {
@@ -166,7 +139,7 @@ describe('a command', () => {
     const id = await add('gone');
     const pid = await until(() => Number(readFileSync(join(dir, 'pid'), 'utf8')));
     await sql`delete from cape_issues where id = ${id}`;
-    await until(() => !isAlive(pid), { what: 'the end of the command' });
+    await until(() => !isRunning(pid), { what: 'the end of the command' });
     expect(await sql`select from cape_attempts`).toHaveLength(0);
   });
 
@@ -211,7 +184,7 @@ describe('a handler', () => {
     });
     const id = await add('slow');
     await ended(id);
-    expect((await attempts(at, id))[0]).toMatchObject({ outcome: 'timed_out' });
+    expect((await attempts(id))[0]).toMatchObject({ outcome: 'timed_out' });
   });
 });
 
@@ -230,7 +203,7 @@ describe('the queue', () => {
     expect(order.slice(0, 22)).toEqual(['urgent', ...names]);
     const [bad] = await sql<Issue[]>`select * from cape_issues where description = 'bad'`;
     expect(await ended(bad!.id)).toMatchObject({ status: 'failed', failures: 3 });
-    const times = (await attempts(at, bad!.id)).map((each) => each.started_at.getTime());
+    const times = (await attempts(bad!.id)).map((each) => each.started_at.getTime());
     expect(times[2]! - times[1]!).toBeGreaterThan(times[1]! - times[0]!);
   });
 
@@ -293,7 +266,7 @@ describe('the queue', () => {
     });
     const id = await add('for b', { assigned_worker_id: 'b' });
     expect(await ended(id)).toMatchObject({ status: 'completed', assigned_worker_id: 'b', result: 'b' });
-    expect((await attempts(at, id)).map((each) => each.worker_id)).toEqual(['b', 'b', 'b']);
+    expect((await attempts(id)).map((each) => each.worker_id)).toEqual(['b', 'b', 'b']);
   });
 
   test('is left alone by a paused worker, and taken up when it is resumed', async () => {
@@ -369,7 +342,7 @@ describe('leaving', () => {
       run_at: null,
       assigned_worker_id: null,
     });
-    expect(await attempts(at, id)).toMatchObject([{ outcome: 'interrupted' }]);
+    expect(await attempts(id)).toMatchObject([{ outcome: 'interrupted' }]);
     startWorker({ databaseUrl, workerId: 'test-2' });
     expect(await ended(id)).toMatchObject({ status: 'completed', attempt: 2 });
   });
@@ -399,6 +372,6 @@ describe('starting', () => {
   });
 
   test('is refused with settings that leave no time for an outage', () => {
-    expect(() => startWorker({ databaseUrl, lease: '10s', grace: '8s' })).toThrow(/--lease: got 10 s with --grace 8 s/);
+    expect(() => startWorker({ databaseUrl, lease: '10s', grace: '8s' })).toThrow(/--lease: got 10s; must be at least 18s with --grace 8s/);
   });
 });

@@ -1,33 +1,21 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Issue } from '../../src/core/issue.js';
 import { createTestDatabase } from '../support/database.js';
+import { issuesOf } from '../support/issues.js';
 import { startProxy, type TcpProxy } from '../support/proxy.js';
 import { until } from '../support/until.js';
 import { startWorker, type TestWorker, tempFolder } from '../support/worker.js';
 
 const { url, sql } = await createTestDatabase();
+const { add, issue, completed, clear } = issuesOf(sql);
 let proxy: TcpProxy;
 
 beforeEach(async () => {
-  await sql`truncate cape_issues; truncate cape_attempts; truncate cape_workers`.simple();
+  await clear();
   proxy = await startProxy(url);
 });
 afterEach(() => proxy.close());
-
-async function add(description: string): Promise<number> {
-  const [row] = await sql`insert into cape_issues (description) values (${description}) returning id`;
-  return row!.id;
-}
-
-async function issue(id: number): Promise<Issue> {
-  const [row] = await sql<Issue[]>`select * from cape_issues where id = ${id}`;
-  return row!;
-}
-
-const completed = (id: number) =>
-  until(async () => (await issue(id)).status === 'completed' && issue(id), { timeoutMs: 25_000 });
 
 async function ready(worker: TestWorker): Promise<void> {
   await until(() => worker.lines.some((line) => line.includes('is ready')));
