@@ -344,7 +344,7 @@ function lookUp(
   return { value: setting.fallback, source: 'default', where: `--${optionName(name)}` };
 }
 
-/** The one variable that is not unset by being empty: a worker on another database than was meant does harm in silence. */
+/** The one variable that is not unset by being empty: a worker on another database than was meant harms in silence. */
 function emptyUrl(source: Source): CapeError {
   const why = `is set in the ${source === '.env' ? 'file .env' : source} but empty`;
   return new CapeError('config', `DATABASE_URL ${why}; unset it to use the embedded Postgres, or give a URL`);
@@ -382,7 +382,7 @@ export function renewalInterval(leaseMs: number): number {
   return Math.min(15_000, leaseMs / 4);
 }
 
-/** The shortest lease, in whole seconds, that leaves something: a quarter of it, at most 15 s, is between its renewals. */
+/** The shortest lease in whole seconds: a quarter of it, at most 15 s, passes between its renewals. */
 function shortestLease(graceMs: number): number {
   const needed = graceMs + LEASE_MARGIN_MS;
   return (Math.floor(Math.min((needed * 4) / 3, needed + 15_000) / 1000) + 1) * 1000;

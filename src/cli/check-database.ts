@@ -1,11 +1,11 @@
 /** The part of `check` that looks at the database. A running embedded one is attached to; none is started. */
 import type { LoadedConfig } from '../config.js';
 import { CapeError } from '../core/errors.js';
-import { connect, type Database, type Queryable, redactUrl, serverVersion } from '../db/connect.js';
+import { connect, type Database, type Queryable, serverVersion } from '../db/connect.js';
 import { listen } from '../db/listen.js';
 import { migrationStatus } from '../db/migrate.js';
 import { type Oddities, oddities } from '../queue/read.js';
-import { embeddedDataDir, openDatabase } from './database.js';
+import { embeddedDataDir, nameOfDatabase, nameOfEmbedded, type OpenDatabase, openDatabase } from './database.js';
 import { type Finding, finding } from './finding.js';
 
 const APPLICATION_NAME = 'cape-worker check';
@@ -13,7 +13,9 @@ const APPLICATION_NAME = 'cape-worker check';
 export async function checkDatabase(loaded: LoadedConfig): Promise<Finding[]> {
   try {
     const { databaseUrl } = loaded.config;
-    return databaseUrl === undefined ? await checkEmbedded(loaded) : await lookAt(databaseUrl, loaded);
+    return databaseUrl === undefined
+      ? await checkEmbedded(loaded)
+      : await lookAt({ url: databaseUrl, dataDir: null }, loaded);
   } catch (error) {
     // Before there is anything to look at: a malformed URL, no home folder for the embedded one.
     if (!(error instanceof CapeError)) throw error;
@@ -25,23 +27,26 @@ async function checkEmbedded(loaded: LoadedConfig): Promise<Finding[]> {
   const { embeddedStatus } = await import('../db/embedded/index.js');
   const { state, dataDir } = await embeddedStatus({ dataDir: await embeddedDataDir(loaded) });
   if (state !== 'running') {
-    const detail = `the embedded Postgres in ${dataDir} is ${state}; a worker starts it`;
+    const detail = `${nameOfEmbedded(dataDir)}, ${state}; a worker starts it`;
     return [{ what: 'database', ok: null, detail }];
   }
   // As an attempt would: attaches, and refuses to start one that has stopped meanwhile.
   const asAttempt = { ...loaded, environment: { ...loaded.environment, CAPE_ISSUE_ID: 'check' } };
   const database = await openDatabase(asAttempt, () => {});
   try {
-    return await lookAt(database.url, loaded);
+    return await lookAt(database, loaded);
   } finally {
     await database.release();
   }
 }
 
-async function lookAt(url: string, loaded: LoadedConfig): Promise<Finding[]> {
+type Place = Pick<OpenDatabase, 'url' | 'dataDir'>;
+
+async function lookAt(place: Place, loaded: LoadedConfig): Promise<Finding[]> {
+  const { url } = place;
   const db = connect({ url, schema: loaded.config.schema, applicationName: APPLICATION_NAME });
   try {
-    const reached = await finding('database', () => version(db, url));
+    const reached = await finding('database', () => version(db, place));
     // Without a connection every further line would say the same.
     if (!reached.ok) return [reached];
     const schema = await finding('schema', () => checkSchema(db, loaded.config.migrate));
@@ -52,9 +57,9 @@ async function lookAt(url: string, loaded: LoadedConfig): Promise<Finding[]> {
   }
 }
 
-async function version(db: Queryable, url: string): Promise<string> {
+async function version(db: Queryable, place: Place): Promise<string> {
   const number = await serverVersion(db);
-  return `Postgres ${Math.floor(number / 10_000)}.${number % 10_000} at ${redactUrl(url)}`;
+  return `Postgres ${Math.floor(number / 10_000)}.${number % 10_000}, ${await nameOfDatabase(place)}`;
 }
 
 async function checkSchema(db: Database, migrates: boolean): Promise<Omit<Finding, 'what'>> {

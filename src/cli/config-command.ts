@@ -1,9 +1,10 @@
 /** `config`: every setting in effect. */
+import { resolve } from 'node:path';
 import { type LoadedConfig, loadConfig, optionName, SETTINGS, type SettingName } from '../config.js';
-import { EXIT } from '../core/errors.js';
+import { CapeError, EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { command, JSON_OPTION } from './command.js';
-import { toStderr } from './database.js';
+import { embeddedDataDir, toStderr } from './database.js';
 import { printJson, printTable } from './output.js';
 import { groupedSettingOptions, settingFlags } from './setting-options.js';
 
@@ -30,11 +31,33 @@ export const config = command<{ readonly json?: boolean }>({
   },
 });
 
-async function rowOf(name: SettingName, { texts, sources }: LoadedConfig) {
+async function rowOf(name: SettingName, loaded: LoadedConfig) {
   const setting = SETTINGS[name];
-  const text = texts[name];
-  const value = text === undefined ? null : oneLine('secret' in setting ? await masked(text) : text);
-  return { setting: optionName(name), value, from: sources[name], variable: setting.env };
+  const text = await textOf(name, loaded);
+  const source = loaded.sources[name];
+  const from = source === '.env' && loaded.dotenvPath !== null ? oneLine(loaded.dotenvPath) : source;
+  return { setting: optionName(name), value: text === undefined ? null : oneLine(text), from, variable: setting.env };
+}
+
+/** As it was written, but folders as the worker would find them. */
+async function textOf(name: SettingName, loaded: LoadedConfig): Promise<string | undefined> {
+  const text = loaded.texts[name];
+  if (name === 'dataDir') return dataDirOf(loaded);
+  if (text === undefined) return undefined;
+  if (name === 'logDir' || name === 'workingDir') return resolve(text);
+  return 'secret' in SETTINGS[name] ? masked(text) : text;
+}
+
+/** Of the embedded Postgres, where that is the one to be used; an account may have no folder for it. */
+async function dataDirOf(loaded: LoadedConfig): Promise<string | undefined> {
+  if (loaded.config.databaseUrl !== undefined) return loaded.texts.dataDir;
+  try {
+    return resolve(await embeddedDataDir(loaded));
+  } catch (error) {
+    if (!(error instanceof CapeError)) throw error;
+    toStderr(`cape-worker: ${error.message}`);
+    return undefined;
+  }
 }
 
 /** The only secret is a URL: everything but its password helps to see what is wrong. */

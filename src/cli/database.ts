@@ -53,23 +53,42 @@ export async function openDatabase(loaded: LoadedConfig, log: (line: string) => 
   return { url, schema, dataDir, note, release };
 }
 
-/** Where the database is, from the command's flags and whatever goes before the defaults. */
+/**
+ * Where the database is, from the command's flags and whatever goes before the defaults. Warns of misspelt variables:
+ * one of them may be the reason why it is another database than was meant.
+ */
 export function databaseConfig(flags: object): LoadedConfig {
-  return loadConfig({ flags: settingFlags(flags), only: DATABASE_SETTINGS });
+  const loaded = loadConfig({ flags: settingFlags(flags), only: DATABASE_SETTINGS });
+  for (const warning of loaded.warnings) toStderr(`cape-worker: ${warning}`);
+  return loaded;
+}
+
+export function nameOfEmbedded(dataDir: string): string {
+  return `embedded, since DATABASE_URL is not set: data in ${dataDir}`;
+}
+
+/** Which database it is, for people: the URL without its password, or where the embedded one lies. */
+export async function nameOfDatabase({ url, dataDir }: Pick<OpenDatabase, 'url' | 'dataDir'>): Promise<string> {
+  if (dataDir !== null) return nameOfEmbedded(dataDir);
+  const { redactUrl } = await import('../db/url.js');
+  return redactUrl(url);
 }
 
 /**
  * Gives `work` a client and closes it afterwards. The embedded database is migrated first, since it is nobody's but ours;
  * any other only by `migrate` or a worker.
  */
-export async function withClient<T>(flags: object, work: (client: CapeClient) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  flags: object,
+  work: (client: CapeClient, database: OpenDatabase) => Promise<T>,
+): Promise<T> {
   const database = await openDatabase(databaseConfig(flags), toStderr);
   try {
     if (database.dataDir !== null) await bringUpToDate(database);
     const { createClient } = await import('../client.js');
     const client = createClient({ databaseUrl: database.url, schema: database.schema, applicationName: 'cape-cli' });
     try {
-      return await work(client);
+      return await work(client, database);
     } finally {
       await client.close();
     }

@@ -3,7 +3,7 @@ import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../co
 import { CapeError, EXIT, messageOf } from '../core/errors.js';
 import { openLog, type WorkerLog } from '../log.js';
 import { command } from './command.js';
-import { type OpenDatabase, openDatabase } from './database.js';
+import { nameOfDatabase, type OpenDatabase, openDatabase } from './database.js';
 import { groupedSettingOptions, settingFlags } from './setting-options.js';
 
 export const run = command({
@@ -11,6 +11,7 @@ export const run = command({
   outlivesReader: true,
   examples: [
     ['--worker-id alleycat-1', 'run a worker on the embedded Postgres'],
+    ['DATABASE_URL=postgres://me:secret@db/work cape-worker --worker-id alleycat-1', 'on a Postgres of your own'],
     ["--worker-id alleycat-1 --command 'claude -p {description}'", 'with any other agent'],
     ['--worker-id alleycat-1 --concurrency 4 --drain', 'four at a time, until nothing is left'],
   ],
@@ -54,7 +55,7 @@ async function secretsOf(url: string): Promise<string[]> {
 async function runWith(loaded: LoadedConfig, log: WorkerLog): Promise<number> {
   for (const warning of loaded.warnings) log.warn(warning);
   const database = await openDatabase(loaded, (line) => log.info(line));
-  sayWhere(database, log);
+  await sayWhere(database, log);
   try {
     const { IssueWorker } = await import('../worker/issue-worker.js');
     const { config, environment } = loaded;
@@ -70,10 +71,10 @@ async function runWith(loaded: LoadedConfig, log: WorkerLog): Promise<number> {
   }
 }
 
-function sayWhere({ dataDir, note }: OpenDatabase, log: WorkerLog): void {
-  if (dataDir === null) return;
-  log.info(`no DATABASE_URL: using the embedded Postgres, its data is in ${dataDir}`);
-  if (note !== null) log.info(note);
+/** Said before it is reached: a refused login or a long outage is about this one. */
+async function sayWhere(database: OpenDatabase, log: WorkerLog): Promise<void> {
+  log.info(`database: ${await nameOfDatabase(database)}`);
+  if (database.note !== null) log.info(database.note);
 }
 
 /** The terminal and npm both deliver a Ctrl-C: signals this close together are one. */

@@ -1,9 +1,10 @@
 /** `status`: how the queue is doing, in a few lines. */
-import type { Stats } from '../client.js';
+import type { Stats, WorkerRow } from '../client.js';
 import { EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
+import { STALE_SECONDS } from '../queue/workers.js';
 import { command, JSON_OPTION } from './command.js';
-import { DATABASE_OPTIONS, withClient } from './database.js';
+import { DATABASE_OPTIONS, nameOfDatabase, withClient } from './database.js';
 import { durationText, print, printFields, printJson } from './output.js';
 
 export const status = command<{ readonly json?: boolean }>({
@@ -13,12 +14,18 @@ export const status = command<{ readonly json?: boolean }>({
     ['status --json', 'the same numbers for programs'],
   ],
   async run({ flags }) {
-    const [stats, paused] = await withClient(flags, async (client) => [await client.stats(), await client.pauses()]);
+    const { database, stats, paused, workers } = await withClient(flags, async (client, opened) => ({
+      database: await nameOfDatabase(opened),
+      stats: await client.stats(),
+      paused: await client.pauses(),
+      workers: await client.workers(),
+    }));
     if (flags.json) {
-      printJson({ ...stats, paused });
+      printJson({ database, ...stats, paused });
       return EXIT.ok;
     }
-    printFields(fieldsOf(stats));
+    printFields([['database', oneLine(database)], ...fieldsOf(stats)]);
+    for (const hint of hintsOn(workers, stats)) print(`\n${hint}`);
     if (paused.everybody) print('\nall workers are paused: cape-worker resume');
     for (const id of paused.workers)
       print(`\nworker ${oneLine(id)} is paused: cape-worker resume --worker ${oneLine(id)}`);
@@ -31,6 +38,18 @@ export const status = command<{ readonly json?: boolean }>({
     return EXIT.ok;
   },
 });
+
+/** Why what waits does wait, where that is for want of a worker. */
+function hintsOn(workers: readonly WorkerRow[], stats: Stats): string[] {
+  const isAway = (row: WorkerRow) => row.stopped_at !== null || row.silent_ms > STALE_SECONDS * 1000;
+  const held = workers.filter((row) => row.running > 0 && isAway(row));
+  const hints = held.map(
+    ({ id, running, silent_ms }) =>
+      `${running} started by worker ${oneLine(id)}, not heard of for ${durationText(silent_ms)}`,
+  );
+  if (stats.pending > 0 && workers.every(isAway)) hints.push('no worker is running: cape-worker --worker-id <name>');
+  return hints;
+}
 
 function fieldsOf(stats: Stats): [string, string][] {
   const parked = stats.parked === 0 ? '' : `, ${stats.parked} of them later`;
