@@ -36,8 +36,15 @@ export const stop = command<{ readonly force?: boolean }>({
   options: { force: flag('Do not wait for sessions to end; nothing committed is lost'), ...OPTIONS },
   examples: [['db stop', 'stop it, whoever uses it']],
   async run({ flags }) {
-    const { stopEmbedded } = await import('../db/embedded/index.js');
-    print(await stopEmbedded({ dataDir: await embeddedDataDir(load(flags)) }, flags.force === true));
+    const { embeddedStatus, stopEmbedded } = await import('../db/embedded/index.js');
+    const dataDir = await embeddedDataDir(load(flags));
+    const force = flags.force === true;
+    // Where it hangs it would not answer: nobody is asked before a stop by force.
+    const { clients = 0 } = force ? {} : await embeddedStatus({ dataDir });
+    const state = await stopEmbedded({ dataDir }, force);
+    // A worker that uses it waits until it is back, and does not start it.
+    const used = `open connections: ${clients}; who used it waits for: cape-worker db start`;
+    print(state === 'stopped' && clients > 0 ? `${state}; ${used}` : state);
     return EXIT.ok;
   },
 });

@@ -56,17 +56,23 @@ test('db start leaves it running: its URL serves any client, an attempt may atta
   const inside = await cli(['issues', 'add', 'from an attempt'], { env: { ...env, CAPE_ISSUE_ID: '7' } });
   expect(inside).toMatchObject({ code: 0, stdout: '2\n' });
   expect((await cli(['check', '--command', 'true'], { env })).stdout).toContain('✓ LISTEN');
+  const stopped = await cli(['db', 'stop'], { env });
+  expect(stopped).toMatchObject({ code: 0, stdout: expect.stringMatching(/^stopped; open connections: 1; who/) });
   await other.end();
-
-  expect(await cli(['db', 'stop'], { env })).toMatchObject({ code: 0, stdout: 'stopped\n' });
   expect(await cli(['db', 'stop'], { env })).toMatchObject({ code: 0, stdout: 'not running\n' });
 });
 
 test('a worker runs on it, says where its data is, and starts at once what another terminal adds', async () => {
   const worker = start(['--worker-id', 'alleycat-1', '--command', "sh -c 'exit 0'"], { env });
-  await until(() => worker.output().stdout.includes(`its data is in ${env.CAPE_DATA_DIR}`), {
-    what: 'the place of the data',
-  });
+  await until(
+    () =>
+      worker
+        .output()
+        .stdout.includes(`database: embedded, since DATABASE_URL is not set: data in ${env.CAPE_DATA_DIR}`),
+    {
+      what: 'the place of the data',
+    },
+  );
   const added = await cli(['issues', 'add', '--wait', 'Fix the login bug'], { env });
   expect(added).toMatchObject({ code: 0, stderr: '' });
   worker.process.kill('SIGTERM');
