@@ -372,6 +372,8 @@ describe('starting', () => {
   });
 
   test('is refused with settings that leave no time for an outage', () => {
-    expect(() => startWorker({ databaseUrl, lease: '10s', grace: '8s' })).toThrow(/--lease: got 10s; must be at least 18s with --grace 8s/);
+    expect(() => startWorker({ databaseUrl, lease: '10s', grace: '8s' })).toThrow(
+      /--lease: got 10s; must be at least 18s with --grace 8s/,
+    );
   });
 });
