@@ -1,0 +1,240 @@
+/** Every setting: its option, its environment variable, its default, what is allowed and what it is, in one table. */
+import { z } from 'zod';
+import { workerIdSchema } from '../core/issue.js';
+import { duration, exitCodes, flag, list, logLevel, size, whole } from '../core/values.js';
+
+/** One row of the table. */
+export interface Setting<T extends z.ZodType = z.ZodType> {
+  readonly env: string;
+  readonly about: string;
+  readonly schema: T;
+  /** As a person would write it; absent: the setting has no value unless given. */
+  readonly fallback?: string;
+  /** Never shown, and no option: arguments can be read by every user of the machine. */
+  readonly secret?: true;
+  readonly group: 'database' | 'worker' | 'retry' | 'logs';
+}
+
+function setting<T extends z.ZodType>(definition: Setting<T>): Setting<T> {
+  return definition;
+}
+
+const text = z.string().min(1, { error: 'must not be empty' });
+
+export const SETTINGS = {
+  databaseUrl: setting({
+    group: 'database',
+    env: 'DATABASE_URL',
+    secret: true,
+    schema: z.string().trim().min(1, { error: 'must not be empty' }).optional(),
+    about: 'Postgres to use (TLS by `?sslmode=`). Unset: an embedded Postgres of the user',
+  }),
+  schema: setting({
+    group: 'database',
+    env: 'CAPE_SCHEMA',
+    fallback: 'public',
+    schema: z.string().regex(/^[A-Za-z_][A-Za-z0-9_$]{0,62}$/, {
+      error: 'must be a plain name: letters, digits, "_" and "$", at most 63',
+    }),
+    about: 'Schema that holds the tables',
+  }),
+  dataDir: setting({
+    group: 'database',
+    env: 'CAPE_DATA_DIR',
+    schema: text.optional(),
+    about: "Folder of the embedded Postgres. Unset: the platform's data folder",
+  }),
+  migrate: setting({
+    group: 'database',
+    env: 'CAPE_MIGRATE',
+    fallback: 'true',
+    schema: flag,
+    about: 'Bring the schema up to date at start (`--no-migrate`: only check its version)',
+  }),
+  workerId: setting({
+    group: 'worker',
+    env: 'CAPE_WORKER_ID',
+    schema: workerIdSchema.optional(),
+    about: 'Name of this worker, unique among all workers of the table; `run` needs one',
+  }),
+  concurrency: setting({
+    group: 'worker',
+    env: 'CAPE_CONCURRENCY',
+    fallback: '1',
+    schema: whole(1, 1000),
+    about: 'Issues worked on at the same time',
+  }),
+  command: setting({
+    group: 'worker',
+    env: 'CAPE_COMMAND',
+    schema: text.optional(),
+    about: 'Command per issue, with or without `{id}` and `{description}`. Unset: `cape-adw`, else `uv run cape-adw`',
+  }),
+  passEnv: setting({
+    group: 'worker',
+    env: 'CAPE_PASS_ENV',
+    fallback: '',
+    schema: list,
+    about: 'Further environment variables given to the command, by name or as `PREFIX_*`',
+  }),
+  workingDir: setting({
+    group: 'worker',
+    env: 'CAPE_WORKING_DIR',
+    fallback: '.',
+    schema: text,
+    about: 'Folder that the command runs in',
+  }),
+  timeout: setting({
+    group: 'worker',
+    env: 'CAPE_TIMEOUT',
+    fallback: '3600s',
+    schema: duration({ min: 1000 }),
+    about: 'A run that takes longer is ended; an issue may bring its own',
+  }),
+  grace: setting({
+    group: 'worker',
+    env: 'CAPE_GRACE',
+    fallback: '10s',
+    schema: duration({ max: 600_000 }),
+    about: 'Between SIGTERM and SIGKILL',
+  }),
+  idleTimeout: setting({
+    group: 'worker',
+    env: 'CAPE_IDLE_TIMEOUT',
+    fallback: '0',
+    schema: duration({}),
+    about: 'A run that prints nothing for so long is ended; 0 = off',
+  }),
+  pollInterval: setting({
+    group: 'worker',
+    env: 'CAPE_POLL_INTERVAL',
+    fallback: '10s',
+    schema: duration({ min: 100, max: 3_600_000 }),
+    about: 'How often the queue is read where no notification arrives',
+  }),
+  lease: setting({
+    group: 'worker',
+    env: 'CAPE_LEASE',
+    fallback: '300s',
+    schema: duration({ min: 4000, max: 86_400_000 }),
+    about: 'After so long without a sign of life of its worker an issue may be taken by another',
+  }),
+  drainTimeout: setting({
+    group: 'worker',
+    env: 'CAPE_DRAIN_TIMEOUT',
+    schema: duration({}).optional(),
+    about: 'How long a stopping worker lets its issues finish. Unset: as long as they may take',
+  }),
+  machineId: setting({
+    group: 'worker',
+    env: 'CAPE_MACHINE_ID',
+    schema: text.optional(),
+    about:
+      'Identity of this machine and boot, where the system does not tell: only workers that share it see each other die',
+  }),
+  once: setting({
+    group: 'worker',
+    env: 'CAPE_ONCE',
+    fallback: 'false',
+    schema: flag,
+    about: 'Leave after one issue',
+  }),
+  drain: setting({
+    group: 'worker',
+    env: 'CAPE_DRAIN',
+    fallback: 'false',
+    schema: flag,
+    about: 'Leave when nothing that this worker may run is pending',
+  }),
+  maxAttempts: setting({
+    group: 'retry',
+    env: 'CAPE_MAX_ATTEMPTS',
+    fallback: '3',
+    schema: whole(0, 32_767),
+    about: 'Failures before an issue ends failed, 0 = no limit; an issue may bring its own',
+  }),
+  retryBase: setting({
+    group: 'retry',
+    env: 'CAPE_RETRY_BASE',
+    fallback: '10s',
+    schema: duration({}),
+    about: 'Pause after the first failure; doubles with each further one',
+  }),
+  retryCap: setting({
+    group: 'retry',
+    env: 'CAPE_RETRY_CAP',
+    fallback: '1h',
+    schema: duration({ max: 30 * 86_400_000 }),
+    about: 'Longest pause between attempts',
+  }),
+  failExitCodes: setting({
+    group: 'retry',
+    env: 'CAPE_FAIL_EXIT_CODES',
+    fallback: '64,65,78',
+    schema: exitCodes,
+    about: 'Exit codes that fail an issue at once',
+  }),
+  snoozeExitCodes: setting({
+    group: 'retry',
+    env: 'CAPE_SNOOZE_EXIT_CODES',
+    fallback: '75',
+    schema: exitCodes,
+    about: 'Exit codes that mean "not now": tried again later, charged nothing',
+  }),
+  logDir: setting({
+    group: 'logs',
+    env: 'CAPE_LOG_DIR',
+    fallback: 'logs',
+    schema: text,
+    about: 'Folder of the logs of the worker and of the issues',
+  }),
+  logLevel: setting({
+    group: 'logs',
+    env: 'CAPE_LOG_LEVEL',
+    fallback: 'info',
+    schema: logLevel,
+    about: 'error, warn, info or debug, in any case',
+  }),
+  logFormat: setting({
+    group: 'logs',
+    env: 'CAPE_LOG_FORMAT',
+    fallback: 'text',
+    schema: z.enum(['text', 'json'], { error: 'must be text or json' }),
+    about: 'text or json',
+  }),
+  logMaxSize: setting({
+    group: 'logs',
+    env: 'CAPE_LOG_MAX_SIZE',
+    fallback: '20MiB',
+    schema: size({ min: 64 * 1024 }),
+    about: "The worker's log is rotated by day and at this size",
+  }),
+  logMaxDays: setting({
+    group: 'logs',
+    env: 'CAPE_LOG_MAX_DAYS',
+    fallback: '14',
+    schema: whole(1, 3650),
+    about: "Days that the worker's logs are kept",
+  }),
+  outputLimit: setting({
+    group: 'logs',
+    env: 'CAPE_OUTPUT_LIMIT',
+    fallback: '64MiB',
+    schema: size({ min: 64 * 1024 }),
+    about: "An attempt's output kept on disk; beyond it the middle is dropped",
+  }),
+  issueLogDays: setting({
+    group: 'logs',
+    env: 'CAPE_ISSUE_LOG_DAYS',
+    fallback: '30',
+    schema: whole(0, 36_500),
+    about: 'Days that the output of ended issues is kept, 0 = for ever',
+  }),
+} as const;
+
+/** A setting by its name in programs; `optionName` gives that of its option. */
+
+export type SettingName = keyof typeof SETTINGS;
+/** All settings with their values: durations in milliseconds, sizes in bytes. */
+export type Config = { readonly [K in SettingName]: z.output<(typeof SETTINGS)[K]['schema']> };
+/** Where a value came from. */
