@@ -21,7 +21,12 @@ function row([name, setting]) {
 }
 
 function table(group) {
-  const rows = [HEAD, ...Object.entries(SETTINGS).filter(([, setting]) => setting.group === group).map(row)];
+  const rows = [
+    HEAD,
+    ...Object.entries(SETTINGS)
+      .filter(([, setting]) => setting.group === group)
+      .map(row),
+  ];
   // Aligned, since README is read in terminals too.
   const widths = HEAD.map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
   const line = (cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
