@@ -95,6 +95,7 @@ export function assemble(options: WorkerOptions, tools: Tools, connections: Conn
     ...{ db: queue, attempts, mark, gate, outage, bell, workerId, instance, trustMs },
     settler: new Settler(queue, attempts, log, (ms) => upkeep.promoteIn(ms)),
     unclear: new UnclearClaims(queue, attempts, log),
+    onClaimed: (sentAt) => keeper.claimed(sentAt),
     concurrency: config.concurrency,
     leaseMs: config.lease,
     pollMs: config.pollInterval,

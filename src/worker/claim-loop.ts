@@ -34,6 +34,8 @@ export interface ClaimLoopParts {
   /** How long after a confirmed renewal a run may go on, milliseconds. */
   readonly trustMs: number;
   readonly pollMs: number;
+  /** Told of claims that have been started, with the time before they were sent. */
+  readonly onClaimed: (sentAt: Deadline) => void;
   /** Leave after one issue. */
   readonly once: boolean;
   /** Leave when nothing that this worker may run is pending. */
@@ -151,7 +153,10 @@ export class ClaimLoop {
       if (this.#stopping) attempts.giveBack(claim, 'the worker was stopped');
       else attempts.start(claim, until);
     }
-    if (answer.claims.length > 0) this.#claimedOne = true;
+    if (answer.claims.length > 0) {
+      this.#claimedOne = true;
+      this.#parts.onClaimed(base);
+    }
     if (free > 0) this.#due = unseen || answer.claims.length === free || hint !== START;
   }
 

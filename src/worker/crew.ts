@@ -41,6 +41,12 @@ export class Crew {
     return this.#parts.neighbours;
   }
 
+  /** What was said before is gone: look at everything. */
+  listening(): void {
+    this.notified('');
+    this.notified('cancel');
+  }
+
   /** Something was said on the channel: rows to look at, or a cancel that a renewal will tell. */
   notified(payload: string): void {
     const { loop, keeper, upkeep } = this.#parts;

@@ -39,6 +39,7 @@ export class LeaseKeeper {
   readonly #bell = new Bell();
   #stopped = false;
   #tries = 0;
+  #hurriedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: LeaseKeeperParts) {
     this.#parts = parts;
@@ -46,7 +47,16 @@ export class LeaseKeeper {
 
   /** Renews now: somebody cancelled something. */
   hurry(): void {
+    this.#hurriedAt = now().mono;
     this.#bell.ring();
+  }
+
+  /**
+   * Attempts were started by a claim that was sent then. A cancel that was heard while its answer was on the way may
+   * concern one of them, which the renewal that it brought about did not know yet.
+   */
+  claimed(sentAt: Deadline): void {
+    if (this.#hurriedAt >= sentAt.mono) this.#bell.ring();
   }
 
   stop(): void {

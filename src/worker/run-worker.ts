@@ -78,7 +78,7 @@ async function work(options: WorkerOptions, tools: Tools, connections: Connectio
     'cape_issues',
     {
       notify: (payload) => crew.notified(payload),
-      listening: () => crew.notified(''),
+      listening: () => crew.listening(),
     },
   );
   stopping.attach(crew);

@@ -16,7 +16,7 @@ export interface TcpProxy {
   readonly port: number;
   /** Takes effect at once, also for connections that exist. */
   mode: ProxyMode;
-  /** Milliseconds by which each reply is delayed. */
+  /** Milliseconds by which each reply is delayed; notifications that come by themselves are not. */
   delayMs: number;
   /** Connections accepted so far. */
   readonly accepted: number;
@@ -63,7 +63,8 @@ export async function startProxy(target: string): Promise<TcpProxy> {
     upstream.on('data', (bytes) => {
       if (proxy.mode === 'cut') client.destroy();
       else if (proxy.mode === 'deaf' && bytes[0] === NOTIFICATION) return;
-      else if (proxy.mode !== 'blackhole') setTimeout(() => client.write(bytes), proxy.delayMs);
+      else if (proxy.mode !== 'blackhole')
+        setTimeout(() => client.write(bytes), bytes[0] === NOTIFICATION ? 0 : proxy.delayMs);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -74,6 +74,20 @@ describe('an answer that is lost', () => {
     expect(await sql`select from cape_attempts`).toHaveLength(2);
   });
 
+  test('late: a cancel that is heard before the answer to the claim ends the command all the same, at once', async () => {
+    const worker = startWorker({ databaseUrl: proxy.url(url), pollInterval: '1h', command: `sh -c 'sleep 60'` });
+    await until(async () => (await sql`select from cape_workers where waiting_until is not null`).length === 1);
+    proxy.delayMs = 700;
+    const id = await add('cancelled at once');
+    await until(async () => (await issue(id)).status === 'started');
+    await sql`update cape_leases set cancel = 'enough' where issue_id = ${id}`;
+    await sql`select pg_notify('cape_issues', 'cancel')`;
+    const asked = performance.now();
+    await until(async () => (await issue(id)).status === 'cancelled');
+    expect(performance.now() - asked).toBeLessThan(8000);
+    expect(worker.lines.filter((line) => line.startsWith('error'))).toEqual([]);
+  });
+
   test('again and again, at random: sixty issues still run exactly once each', async () => {
     const runs = new Map<number, number>();
     const handler = async ({ id }: { id: number }) => {
