@@ -6,7 +6,6 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Claim } from '../core/issue.js';
 import { decide, type Outcome, type RetryPolicy, type Verdict } from '../core/outcome.js';
 import { firstLine } from '../core/text.js';
-import { now } from '../execution/clock.js';
 import type { Deadline, EndReason, Run } from '../execution/spec.js';
 import type { Log } from '../log.js';
 import type { Settlement } from '../queue/settle.js';
@@ -14,7 +13,7 @@ import type { AttemptFiles } from './plan.js';
 
 /** Starts what a claim asks for. A spec that can't be made is an Outcome, not an exception. */
 export interface Starter {
-  start(claim: Claim, until: Deadline): { run: Run | Outcome; timeoutMs: number; files: AttemptFiles | null };
+  start(claim: Claim, until: Deadline): { run: Run | Outcome; files: AttemptFiles | null };
 }
 
 export interface ActiveAttempt {
@@ -22,8 +21,6 @@ export interface ActiveAttempt {
   readonly run: Run;
   /** The run's last confirmed deadline: past it the keeper ends it, since the lease may soon be another's. */
   until: Deadline;
-  /** When it will have timed out, on the monotonic clock. */
-  readonly timesOutAt: number;
   lost: boolean;
 }
 
@@ -75,12 +72,12 @@ export class Attempts {
 
   /** Starts work on a claim. @param until when the run must be ended without a further renewal */
   start(claim: Claim, until: Deadline): void {
-    const { run, timeoutMs, files } = this.#parts.starter.start(claim, until);
+    const { run, files } = this.#parts.starter.start(claim, until);
     if (!('ended' in run)) {
       this.#ended(claim, run, files);
       return;
     }
-    const active = { claim, run, until, timesOutAt: now().mono + timeoutMs, lost: false };
+    const active = { claim, run, until, lost: false };
     const key = keyOf(claim.issue.id, claim.token);
     this.#active.set(key, active);
     this.#parts.log.info(

@@ -24,11 +24,10 @@ export interface CommandStarterParts {
 export function commandStarter(parts: CommandStarterParts): Starter {
   return {
     start(claim: Claim, until: Deadline) {
-      const timeoutMs = timeoutOf(claim, parts.config);
       const files = attemptFiles(parts.logDir, claim.issue.id, claim.attempt);
       const spec = planCommand(claim, files, { ...parts, graceMs: parts.config.grace });
-      if ('kind' in spec) return { run: spec, timeoutMs, files: null };
-      return { run: parts.executor.start(spec, until), timeoutMs, files };
+      if ('kind' in spec) return { run: spec, files: null };
+      return { run: parts.executor.start(spec, until), files };
     },
   };
 }
@@ -36,9 +35,9 @@ export function commandStarter(parts: CommandStarterParts): Starter {
 export function handlerStarter(handler: Handler, config: Config, databaseId: string, log: Log): Starter {
   return {
     start(claim: Claim) {
-      const timeoutMs = timeoutOf(claim, config);
       const key = idempotencyKey(databaseId, claim);
-      return { run: startHandler(handler, claim, { log, idempotencyKey: key }, timeoutMs), timeoutMs, files: null };
+      const parts = { log, idempotencyKey: key };
+      return { run: startHandler(handler, claim, parts, timeoutOf(claim, config)), files: null };
     },
   };
 }

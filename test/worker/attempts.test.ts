@@ -105,7 +105,6 @@ test('an id that comes again while the old command still ends leaves both in han
           end: (why: EndReason) => void ends.push(`${token} ${why}`),
           kill() {},
         },
-        timeoutMs: 1000,
         files: null,
       }),
     },

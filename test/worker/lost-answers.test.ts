@@ -46,7 +46,7 @@ function unanswered(words: string): Queryable {
 function attemptsThat(outcome: Outcome | null): Attempts {
   const endless: Run = { started: Promise.resolve(1), ended: new Promise(() => {}), end() {}, kill() {} };
   return new Attempts({
-    starter: { start: () => ({ run: outcome ?? endless, timeoutMs: 1000, files: null }) },
+    starter: { start: () => ({ run: outcome ?? endless, files: null }) },
     policy: { maxAttempts: 3, baseMs: 1000, capMs: 1000, unrunnableMs: 1000 },
     host: 'test-host',
     log: silent,
