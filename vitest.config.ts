@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/fixtures/**', 'test/bench/**'],
+    exclude: ['test/fixtures/**', 'test/bench/**', 'test/faults/**'],
     globalSetup: ['test/support/global-setup.ts'],
     // Processes, not threads: tests start children, send signals and change the working directory.
     pool: 'forks',
