@@ -41,6 +41,8 @@ export interface ConnectOptions {
   readonly deadlineMs?: number;
   /** For the statements of a worker, written for exactly these plans. */
   readonly planner?: boolean;
+  /** Of several servers another one than before is used now: a failover. Both are named as `host:port`. */
+  readonly onMoved?: (to: string, from: string) => void;
 }
 
 const DEADLINE_MS = 15_000;
@@ -51,7 +53,9 @@ const CLOSE_MS = 2_000;
  * @throws CapeError('config') for a malformed URL or schema name
  */
 export function connect(options: ConnectOptions): Database {
-  return new PooledDatabase(options.schema, new Servers(sessionOptions(options)), options.connections ?? 1);
+  const servers = new Servers(sessionOptions(options));
+  servers.onMoved = options.onMoved ?? null;
+  return new PooledDatabase(options.schema, servers, options.connections ?? 1);
 }
 
 /** What every session of a database is told. */

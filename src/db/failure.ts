@@ -33,12 +33,31 @@ export interface Failure {
   /** SQLSTATE or system error code. */
   readonly code: string | null;
   readonly message: string;
+  /** `host:port`, or the socket's path, of the server that it was; null where that is not known. */
+  readonly server: string | null;
+}
+
+/** Errors and the server they came from: Postgres's own messages do not name it. */
+const servers = new WeakMap<object, string>();
+
+/** Notes for `failureOf` which server an error came from. */
+export function cameFrom(server: string, error: unknown): void {
+  if (typeof error === 'object' && error !== null) servers.set(error, server);
 }
 
 /** A failure of our own making, with a code that `failureOf` knows. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
-  readonly code: 'CONNECT_TIMEOUT' | 'DEADLINE' | 'LOST' | 'CLOSED' | 'LOGIN' | 'STANDBY' | 'TLS' | 'ROLLED_BACK';
+  readonly code:
+    | 'CONNECT_TIMEOUT'
+    | 'DEADLINE'
+    | 'LOST'
+    | 'CLOSED'
+    | 'LOGIN'
+    | 'NO_PRIMARY'
+    | 'STANDBY'
+    | 'TLS'
+    | 'ROLLED_BACK';
 
   constructor(code: ConnectionError['code'], message: string, options?: { cause?: unknown }) {
     super(message, options);
@@ -49,18 +68,19 @@ export class ConnectionError extends Error {
 /** Names what went wrong with a query. Takes anything that `Database` or `Queryable` may reject with. */
 export function failureOf(error: unknown): Failure {
   const message = messageOf(error);
+  const server = servers.get(Object(error)) ?? null;
   if (error instanceof postgres.PostgresError) {
     const { code } = error;
     const advice = code === '08P01' ? '; behind a pooler add pgbouncer=true to the URL' : '';
-    return { kind: kindOfState(code), unclear: UNCLEAR_STATES.has(code), code, message: message + advice };
+    return { kind: kindOfState(code), unclear: UNCLEAR_STATES.has(code), code, message: message + advice, server };
   }
   const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
-  if (typeof code !== 'string') return { kind: 'other', unclear: false, code: null, message };
+  if (typeof code !== 'string') return { kind: 'other', unclear: false, code: null, message, server };
   const kind = KIND_OF_CODE.get(code);
-  if (kind === undefined) return { kind: 'other', unclear: false, code, message };
+  if (kind === undefined) return { kind: 'other', unclear: false, code, message, server };
   // A failed connect or name look-up sent nothing; the same code from a read or write may have followed a statement.
   const sent = syscall !== 'connect' && syscall !== 'getaddrinfo' && !NOTHING_SENT.has(code);
-  return { kind, unclear: kind === 'unreachable' && sent, code, message };
+  return { kind, unclear: kind === 'unreachable' && sent, code, message, server };
 }
 
 /** For people, where nothing can go on without the database: which one, and what it said. */
@@ -111,11 +131,11 @@ const KIND_OF_CODE = new Map<string, FailureKind>([
   // The socket file: not there yet; not ours to open.
   ['ENOENT', 'unreachable'],
   ['EACCES', 'refused'],
-  ...'CONNECT_TIMEOUT DEADLINE LOST CLOSED LOGIN'.split(' ').map((code) => [code, 'unreachable'] as const),
+  ...'CONNECT_TIMEOUT DEADLINE LOST CLOSED LOGIN NO_PRIMARY'.split(' ').map((code) => [code, 'unreachable'] as const),
   ['STANDBY', 'readonly'],
   ['TLS', 'refused'],
   ['SASL_SIGNATURE_MISMATCH', 'refused'],
   ['ROLLED_BACK', 'other'],
 ]);
 
-const NOTHING_SENT = new Set(['CONNECT_TIMEOUT', 'CLOSED', 'LOGIN']);
+const NOTHING_SENT = new Set(['CONNECT_TIMEOUT', 'CLOSED', 'LOGIN', 'NO_PRIMARY']);

@@ -13,6 +13,8 @@ import type { Session } from './session.js';
 export interface Listener {
   /** True while the last proof was heard. False behind a pooler, or without a connection: poll. */
   readonly hears: boolean;
+  /** Proves it now, or tries again now where it waits to: the database was seen to come back, or to be another one. */
+  hurry(): void;
   close(): Promise<void>;
 }
 
@@ -65,6 +67,8 @@ class SteadyListener implements Listener {
   /** All that are open: beside it the one that says a first token. */
   readonly #open = new Set<Session>();
   #timer: NodeJS.Timeout | undefined;
+  /** What the timer is to do; null while that is being done. */
+  #next: (() => Promise<void>) | null = null;
   #heard: ((token: string) => void) | null = null;
   #hears = false;
   #failures = 0;
@@ -85,6 +89,10 @@ class SteadyListener implements Listener {
 
   get hears(): boolean {
     return this.#hears;
+  }
+
+  hurry(): void {
+    if (this.#next) this.#schedule(0, this.#next);
   }
 
   async close(): Promise<void> {
@@ -181,12 +189,18 @@ class SteadyListener implements Listener {
     this.#hears = false;
     if (session) this.#open.delete(session);
     session?.destroy(new ConnectionError('LOST', `nothing is heard on "${this.#channel}"`));
-    const ms = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
+    // A fleet that lost its server in one instant is not to come back in one.
+    const ms = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** this.#failures++) * (0.8 + 0.4 * Math.random());
     this.#schedule(ms, () => this.#subscribe());
   }
 
   #schedule(ms: number, what: () => Promise<void>): void {
     clearTimeout(this.#timer);
-    if (!this.#closing.signal.aborted) this.#timer = setTimeout(() => void what(), ms);
+    if (this.#closing.signal.aborted) return;
+    this.#next = what;
+    this.#timer = setTimeout(() => {
+      this.#next = null;
+      void what();
+    }, ms);
   }
 }

@@ -9,7 +9,7 @@
  */
 import { Socket } from 'node:net';
 import postgres from 'postgres';
-import { ConnectionError, failureOf } from './failure.js';
+import { ConnectionError, cameFrom, failureOf } from './failure.js';
 import { openSocket } from './socket.js';
 import { nameOf, type Server, type Target } from './url.js';
 
@@ -132,7 +132,9 @@ export class Session {
     } catch (error) {
       // 25006: this server can't be written to (any more); after a failover only a new connection finds the primary.
       if (failureOf(error).kind === 'readonly') this.destroy(error as Error);
-      throw this.#inOurWords(error);
+      const ours = this.#inOurWords(error);
+      cameFrom(nameOf(this.#server), ours);
+      throw ours;
     } finally {
       clearTimeout(timer);
     }

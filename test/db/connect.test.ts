@@ -198,13 +198,17 @@ test('several hosts are tried in turn until one answers', async () => {
   expect(row).toEqual({ one: 1 });
 });
 
-test('of several servers the primary is looked for, and the error of the last is told', async () => {
+test('of several servers the primary is looked for, and where there is none each is named', async () => {
   const port = new URL(database.url).port || '5432';
   const url = database.url.replace(/@[^/]*\//, `@127.0.0.1:1,127.0.0.1:${port},127.0.0.1:2/`);
   const db = open({ url: `${url}?target_session_attrs=primary` });
   for (let i = 0; i < 3; i++) await db.query('select 1');
   const nobody = open({ url: 'postgres://cape@127.0.0.1:1,127.0.0.1:2/cape' });
-  expect(await failure(nobody.query('select 1'))).toMatchObject({ code: 'ECONNREFUSED', unclear: false });
+  expect(await failure(nobody.query('select 1'))).toMatchObject({
+    kind: 'unreachable',
+    unclear: false,
+    message: 'connect ECONNREFUSED 127.0.0.1:1; connect ECONNREFUSED 127.0.0.1:2',
+  });
 });
 
 test('a server set to read only is dropped, so that the next query looks for another', async () => {

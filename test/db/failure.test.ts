@@ -47,6 +47,7 @@ test('nobody listens at the port: unreachable, and nothing was sent', async () =
     unclear: false,
     code: 'ECONNREFUSED',
     message: 'connect ECONNREFUSED 127.0.0.1:1',
+    server: '127.0.0.1:1',
   });
 });
 
@@ -185,6 +186,7 @@ test('what is no database error is named other, with its first line', () => {
     unclear: false,
     code: null,
     message: 'x is not a function',
+    server: null,
   });
   expect(failureOf(undefined).kind).toBe('other');
 });

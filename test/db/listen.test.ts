@@ -86,6 +86,24 @@ test('a connection that has died silently is noticed and replaced', async () => 
   await until(() => ear.said.includes('after the silence'), { what: 'the notification' });
 });
 
+test('hurried, it does not sit out its pause, and a dead connection is found before its next proof is due', async () => {
+  const proxy = await proxied();
+  proxy.mode = 'refuse';
+  const ear = hear(proxy.through, { deadlineMs: 1_000 });
+  // Five tries take 3 s and more; the pause after them is 4 s and more.
+  await until(() => proxy.accepted >= 5, { what: 'some tries', timeoutMs: 20_000 });
+  proxy.mode = 'pass';
+  const asked = performance.now();
+  ear.listener.hurry();
+  await until(() => ear.listener.hears, { what: 'hearing' });
+  expect(performance.now() - asked).toBeLessThan(2_500);
+  proxy.mode = 'blackhole';
+  ear.listener.hurry();
+  await until(() => !ear.listener.hears, { what: 'the silence to be noticed' });
+  proxy.mode = 'pass';
+  await until(() => ear.listened === 2 && ear.listener.hears, { what: 'hearing again' });
+});
+
 test('behind a pooler it says that it listens, but not that it hears', async () => {
   const proxy = await proxied();
   proxy.mode = 'deaf';
