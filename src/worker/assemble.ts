@@ -14,7 +14,7 @@ import type { Handler } from './handler.js';
 import { HelperNote } from './helper-note.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Neighbours } from './neighbours.js';
-import { Outage } from './outage.js';
+import type { Outage } from './outage.js';
 import { Rescuer } from './rescuer.js';
 import { Settler } from './settler.js';
 import { commandStarter, handlerStarter } from './starter.js';
@@ -63,10 +63,15 @@ export interface Base {
 const UNRUNNABLE_MS = 10_000;
 
 /** Makes the parts of a worker and tells each of the others that it needs. Nothing runs yet. */
-export function assemble(options: WorkerOptions, tools: Tools, connections: Connections, base: Base): Crew {
+export function assemble(
+  options: WorkerOptions,
+  tools: Tools,
+  connections: Connections,
+  base: Base,
+  outage: Outage,
+): Crew {
   const { config, workerId, instance, log } = options;
   const { queue, leases } = connections;
-  const outage = new Outage(log);
   const bell = new Bell();
   const gate = new Gate(log);
   const intervalMs = renewalInterval(config.lease);

@@ -93,7 +93,7 @@ export class ClaimLoop {
       } catch (error) {
         const failure = failureOf(error);
         if (failure.code === null) throw error; // not the database's: a bug of ours
-        this.#parts.outage.failed('the queue', failure);
+        this.#parts.outage.failed('the queue', failure, () => this.#parts.bell.ring());
         this.#parts.mark.forget();
         this.#due = true;
         this.#hint = START;

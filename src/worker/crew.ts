@@ -57,6 +57,14 @@ export class Crew {
     }
   }
 
+  /**
+   * The database is another server than before. It may not know the latest claims (asynchronous replication), and their
+   * issues may be claimed by others already: the sooner a renewal says so, the sooner their runs are ended.
+   */
+  moved(): void {
+    this.#parts.keeper.hurry();
+  }
+
   drain(): void {
     this.#parts.loop.stop();
     // An hour's result is worth waiting for as long as it can still be written.

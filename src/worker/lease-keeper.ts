@@ -8,7 +8,7 @@ import { after, isPast, now } from '../execution/clock.js';
 import type { Deadline } from '../execution/spec.js';
 import { beat, type Renewed } from '../queue/lease.js';
 import type { Attempts } from './attempts.js';
-import { type Outage, pauseBeforeTry } from './outage.js';
+import { type Outage, pauseBeforeTry, SCOUT_PAUSE_MS } from './outage.js';
 import type { WaitingMark } from './waiting-mark.js';
 import { Bell } from './wake.js';
 
@@ -94,10 +94,11 @@ export class LeaseKeeper {
     } catch (error) {
       const failure = failureOf(error);
       if (failure.code === null) throw error; // not the database's: a bug of ours
-      outage.failed('the leases', failure);
+      outage.failed('the leases', failure, () => this.#bell.ring());
       mark.forget();
       this.#tries += 1;
-      return Math.min(intervalMs, pauseBeforeTry(this.#tries, Math.random()));
+      // The leases can wait least, so this is the one that tries often and wakes the others.
+      return pauseBeforeTry(this.#tries, Math.random(), Math.min(intervalMs, SCOUT_PAUSE_MS));
     }
   }
 

@@ -3,18 +3,21 @@ import { backoff } from '../core/outcome.js';
 import type { Failure } from '../db/failure.js';
 import { now } from '../execution/clock.js';
 import type { Log } from '../log.js';
+import { describe, stateOf } from './describe.js';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
+/** Of the one connection that tries on behalf of all: so late at most is the return of the database noticed. */
+export const SCOUT_PAUSE_MS = 5_000;
 /** A wrong port looks like an outage that never ends: whoever opens the log an hour later is to find it there. */
 const REPEAT_MS = 5 * 60_000;
 
 export class Outage {
   readonly #log: Log;
-  /** Who met a failure and has not succeeded since; they share a database but not a connection. */
-  readonly #failing = new Set<string>();
-  #said: string | null = null;
-  #saidAt = 0;
+  /** Who met a failure and has not succeeded since, and how to end their pause; they share a database but not a connection. */
+  readonly #failing = new Map<string, () => void>();
+  /** The states that were told in this outage, and when. Two loops may see two states in turn, for an hour. */
+  readonly #told = new Map<string, number>();
   #since = 0;
   /** The same moment, for people. */
   #sinceDate = new Date();
@@ -23,56 +26,45 @@ export class Outage {
     this.#log = log;
   }
 
-  get ongoing(): boolean {
-    return this.#failing.size > 0;
-  }
+  /** Called when everybody who failed has succeeded again. */
+  onOver: (() => void) | null = null;
 
   /**
-   * Notes a failure. The first of its kind is logged, and one every five minutes after it: a line per try was 30,000
+   * Notes a failure. The first of its state is logged, and one every five minutes after it: a line per try was 30,000
    * lines in a 20 s outage elsewhere.
+   * @param wake ends the pause before `who` tries again; called when somebody else gets through
    */
-  failed(who: string, failure: Failure): void {
+  failed(who: string, failure: Failure, wake: () => void = () => {}): void {
     const time = now().mono;
     if (this.#failing.size === 0) {
       this.#since = time;
       this.#sinceDate = new Date();
     }
-    this.#failing.add(who);
-    const again = this.#said === failure.kind;
-    if (again && time - this.#saidAt < REPEAT_MS) return;
-    this.#said = failure.kind;
-    this.#saidAt = time;
-    const since = again ? ` since ${this.#sinceDate.toISOString()}` : '';
+    this.#failing.set(who, wake);
+    const state = stateOf(failure);
+    const toldAt = this.#told.get(state);
+    if (toldAt !== undefined && time - toldAt < REPEAT_MS) return;
+    this.#told.set(state, time);
+    const since = toldAt === undefined ? '' : ` since ${this.#sinceDate.toISOString()}`;
     this.#log.warn(`${describe(failure)}${since}; trying again until it is back`);
   }
 
   /** Notes a success. The end of the outage is said once everybody who failed has succeeded again. */
   over(who: string): void {
-    if (!this.#failing.delete(who) || this.#failing.size > 0) return;
-    this.#said = null;
+    if (!this.#failing.delete(who)) return;
+    for (const wake of this.#failing.values()) wake();
+    if (this.#failing.size > 0) return;
+    this.#told.clear();
     this.#log.info(`the database is back after ${((now().mono - this.#since) / 1000).toFixed(1)} s`);
+    this.onOver?.();
   }
 }
 
-/** Milliseconds before the next try: 0.1 s, doubling up to 30 s, +-20 %. @param tries failures so far, from 0 */
-export function pauseBeforeTry(tries: number, random: number): number {
-  return backoff(tries + 1, { baseMs: FIRST_PAUSE_MS, capMs: LONGEST_PAUSE_MS }, random);
-}
-
-/** A failure of the database in words that say what to do about it. */
-export function describe(failure: Failure): string {
-  switch (failure.kind) {
-    case 'unreachable':
-      return `the database is out of reach (${failure.message})`;
-    case 'refused':
-      return `the database refuses the login (${failure.message})`;
-    case 'readonly':
-      return 'the database is read-only: a standby, or a primary that was demoted';
-    case 'schema':
-      return `the tables are missing or older than this program (${failure.message}); run "cape-worker migrate"`;
-    case 'permission':
-      return `the database role lacks a right (${failure.message})`;
-    default:
-      return `the database refused a statement (${failure.message})`;
-  }
+/**
+ * Milliseconds before the next try: 0.1 s, doubling up to a cap, +-20 %, so that a fleet does not come back in step.
+ * @param tries failures so far, from 0
+ * @param capMs default 30 s: whoever has a scout waits longer, since it is woken
+ */
+export function pauseBeforeTry(tries: number, random: number, capMs: number = LONGEST_PAUSE_MS): number {
+  return backoff(tries + 1, { baseMs: FIRST_PAUSE_MS, capMs }, random);
 }

@@ -10,8 +10,10 @@ import { createExecutor } from '../execution/keeper-client.js';
 import { databaseId } from '../queue/identity.js';
 import { deregister } from '../queue/workers.js';
 import { assemble, type Base, type Connections, type Tools, type WorkerOptions } from './assemble.js';
+import { Failover } from './failover.js';
 import { findCommand } from './find-command.js';
 import { machineIdentity } from './identity.js';
+import { Outage } from './outage.js';
 import { stateDirOf } from './plan.js';
 import { onceReachable, prepareSchema, registerWorker } from './start-up.js';
 
@@ -22,13 +24,20 @@ const LEASE_DEADLINE_MS = 10_000;
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { config, databaseUrl: url, workerId, log, stopping } = options;
   const tools = prepareTools(options);
-  const shared = { url, schema: config.schema, applicationName: `cape-worker ${workerId}`, planner: true };
+  const failover = new Failover(log);
+  const shared = {
+    url,
+    schema: config.schema,
+    applicationName: `cape-worker ${workerId}`,
+    planner: true,
+    onMoved: failover.moved,
+  };
   // A renewal that hangs on a dead connection must be given up in time for another one within the lease.
   const deadlineMs = Math.min(LEASE_DEADLINE_MS, renewalInterval(config.lease));
   const connections = { queue: connect(shared), leases: connect({ ...shared, deadlineMs }) };
   try {
     const base = await onceReachable(() => settleIn(options, tools, connections), log, stopping.asked);
-    if (base) await work(options, tools, connections, base);
+    if (base) await work(options, tools, connections, base, failover);
   } finally {
     await tools.executor?.close();
     await Promise.all([connections.queue.close(), connections.leases.close()]);
@@ -68,9 +77,17 @@ async function settleIn(options: WorkerOptions, tools: Tools, { queue, leases }:
   return { machine, previous, databaseId: await databaseId(queue) };
 }
 
-async function work(options: WorkerOptions, tools: Tools, connections: Connections, base: Base): Promise<void> {
+async function work(
+  options: WorkerOptions,
+  tools: Tools,
+  connections: Connections,
+  base: Base,
+  failover: Failover,
+): Promise<void> {
   const { config, workerId, instance, log, stopping } = options;
-  const crew = assemble(options, tools, connections, base);
+  const outage = new Outage(log);
+  const crew = assemble(options, tools, connections, base, outage);
+  failover.onMoved = () => crew.moved();
   if (base.previous) crew.neighbours.remember(base.previous);
   log.info(`worker ${workerId} is ready (${config.concurrency} at a time, ${tools.command?.label ?? 'handler'})`);
   const listener = listen(
@@ -81,6 +98,8 @@ async function work(options: WorkerOptions, tools: Tools, connections: Connectio
       listening: () => crew.listening(),
     },
   );
+  // A connection that died without a word would be noticed at its next proof, a minute later.
+  outage.onOver = () => listener.hurry();
   stopping.attach(crew);
   try {
     await crew.run();

@@ -9,7 +9,8 @@ import { migrate, migrationStatus } from '../db/migrate.js';
 import { identify, isAlive } from '../execution/processes.js';
 import type { Log } from '../log.js';
 import { type Registration, register, type WorkerRow } from '../queue/workers.js';
-import { describe, Outage, pauseBeforeTry } from './outage.js';
+import { describe } from './describe.js';
+import { Outage, pauseBeforeTry, SCOUT_PAUSE_MS } from './outage.js';
 import { pause } from './wake.js';
 
 /** What passes by itself, sooner or later: away or starting, a standby about to be promoted, a lock. */
@@ -34,7 +35,7 @@ export async function onceReachable<T>(work: () => Promise<T>, log: Log, stop: A
         throw new CapeError('database', describe(failure), { cause: error });
       }
       outage.failed('start', failure);
-      await pause(pauseBeforeTry(tries, Math.random()), stop);
+      await pause(pauseBeforeTry(tries, Math.random(), SCOUT_PAUSE_MS), stop);
     }
   }
   return null;

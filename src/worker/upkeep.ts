@@ -71,7 +71,7 @@ export class Upkeep {
       } catch (error) {
         const failure = failureOf(error);
         if (failure.code === null) throw error; // not the database's: a bug of ours
-        this.#parts.outage.failed('the upkeep', failure);
+        this.#parts.outage.failed('the upkeep', failure, () => this.#bell.ring());
         this.#promoteAt = 0;
         this.#tries += 1;
         await this.#bell.sleep(pauseBeforeTry(this.#tries, Math.random()));
