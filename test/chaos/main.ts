@@ -1,0 +1,79 @@
+/** `npm run chaos`: real workers, real faults, and a judge. Exit code 0: nothing found, 1: violations, 2: could not run. */
+import { existsSync } from 'node:fs';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { print, reportOf } from './report.js';
+import { runChaos } from './run-chaos.js';
+import { FENCES, type Fence } from './sabotage.js';
+
+const MISUSE = 2;
+
+const options = yargs(hideBin(process.argv))
+  .scriptName('npm run chaos --')
+  .usage(
+    '$0 [options]\n\nRuns four workers on a Postgres of its own, strikes them with faults, and checks that nothing was lost or run twice.',
+  )
+  .option('minutes', { type: 'number', default: 2, describe: 'How long faults are injected; draining comes on top' })
+  .option('seed', { type: 'number', describe: 'Gives the same faults and issues again; unset: a new one' })
+  .option('without', {
+    choices: FENCES,
+    describe: 'Run a copy of the program without this fence: must find violations',
+  })
+  .option('dir', { type: 'string', describe: 'Folder of the run: empty or not there; unset: a temporary one' })
+  .option('keep', { type: 'boolean', default: false, describe: 'Keep the folder even where nothing was found' })
+  .option('json', { type: 'boolean', default: false, describe: 'Print the report as JSON' })
+  .example('$0 --minutes 2 --seed 7', 'two minutes of faults, the same each time')
+  .example('$0 --without self-fencing', 'proves that the checker can fail')
+  .check(({ minutes, seed }) => {
+    if (!(minutes >= 0.2 && minutes <= 600)) throw new Error(`--minutes: got ${minutes}; must be 0.2 to 600`);
+    if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed < 2 ** 31))
+      throw new Error(`--seed: got ${seed}; must be a whole number from 0 to 2147483647`);
+    return true;
+  })
+  .strict()
+  .version(false)
+  .fail((message, error) => {
+    console.error(message ?? error.message);
+    process.exit(MISUSE);
+  })
+  .parseSync();
+
+const interrupted = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.on(name, () => {
+    if (!interrupted.signal.aborted) console.error('interrupted: ending everything and removing the folder');
+    interrupted.abort();
+  });
+
+async function main(): Promise<number> {
+  if (!existsSync('/proc/self/environ')) {
+    console.error('chaos needs /proc to see what is alive: Linux only');
+    return MISUSE;
+  }
+  const seed = options.seed ?? Math.floor(Math.random() * 1_000_000);
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  say(`seed ${seed}, ${options.minutes} minutes`);
+  const chaos = {
+    seed,
+    minutes: options.minutes,
+    without: (options.without as Fence | undefined) ?? null,
+    dir: options.dir ?? null,
+    keep: options.keep,
+    say,
+    signal: interrupted.signal,
+  };
+  const report = reportOf(await runChaos(chaos), chaos);
+  if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  else print(report, (line) => process.stdout.write(`${line}\n`));
+  return report.violations.length === 0 ? 0 : 1;
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error) => {
+    if (!interrupted.signal.aborted) console.error(error);
+    process.exitCode = interrupted.signal.aborted ? 130 : MISUSE;
+  },
+);

@@ -1,0 +1,41 @@
+/** How long it took to go on: measured, not judged. */
+import type { History } from './history.js';
+import { FAULTS } from './schedule.js';
+
+export interface Recoveries {
+  /** From a fault that took an issue's run to that issue's next start, seconds. */
+  readonly takeovers: readonly number[];
+  /** From the database's return to the first claim or settlement, seconds. */
+  readonly afterOutages: readonly number[];
+}
+
+export function recoveries(history: History): Recoveries {
+  return { takeovers: takeovers(history), afterOutages: afterOutages(history) };
+}
+
+function takeovers({ attempts, ledger, faults }: History): number[] {
+  const starts = new Map(
+    ledger.filter(({ what }) => what === 'start').map((line) => [`${line.issue}/${line.attempt}`, line.at]),
+  );
+  return attempts
+    .filter(({ outcome }) => outcome === 'crashed' || outcome === 'interrupted')
+    .flatMap(({ issue, attempt, worker }) => {
+      const began = starts.get(`${issue}/${attempt}`);
+      const next = starts.get(`${issue}/${attempt + 1}`);
+      if (began === undefined || next === undefined) return [];
+      // The latest fault that struck its worker, or all of them, while it ran.
+      const strikes = faults.filter(
+        ({ hit, worker: struck, kind, from }) =>
+          hit && from >= began && from < next && (struck === worker || FAULTS[kind].target === 'database'),
+      );
+      return strikes.length === 0 ? [] : [next - Math.min(...strikes.map(({ from }) => from))];
+    });
+}
+
+function afterOutages({ faults, moves }: History): number[] {
+  const outages = faults.filter(({ kind, hit }) => hit && FAULTS[kind].target === 'database');
+  return outages.flatMap(({ until }) => {
+    const next = moves.find(({ at, was, byHand }) => at >= until && was !== null && !byHand);
+    return next ? [next.at - until] : [];
+  });
+}

@@ -1,0 +1,59 @@
+/**
+ * The proof that the checker can fail: the same run against a copy of the program that has lost one of its fences. The
+ * copy is made here, in the run's own folder; the product has no switch that turns its safety off.
+ */
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * - `self-fencing`: no deadline of a lease ever passes, neither for the worker nor for its keeper
+ * - `fencing`: whoever once held an issue may write its end, and take it, whoever holds it now
+ */
+export const FENCES = ['self-fencing', 'fencing'] as const;
+export type Fence = (typeof FENCES)[number];
+
+interface Cut {
+  readonly file: string;
+  readonly what: string;
+  readonly by: string;
+}
+
+const CUTS: Record<Fence, readonly Cut[]> = {
+  'self-fencing': [
+    {
+      file: 'execution/clock.js',
+      what: 'return at.mono > deadline.mono || at.boot > deadline.boot;',
+      by: 'return false;',
+    },
+  ],
+  fencing: [
+    { file: 'queue/settle.js', what: 'and l.issue_id = v.id and l.token = v.token', by: 'and l.issue_id = v.id' },
+    {
+      file: 'queue/rescue.js',
+      what: 'and l.issue_id = seen.id and l.token = seen.token',
+      by: 'and l.issue_id = seen.id',
+    },
+  ],
+};
+
+/** @returns the main program of the copy */
+export function sabotagedProgram(folder: string, without: Fence): string {
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  const copy = join(folder, `program without ${without}`);
+  mkdirSync(copy);
+  for (const name of ['dist', 'migrations', 'package.json'])
+    cpSync(join(root, name), join(copy, name), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  for (const { file, what, by } of CUTS[without]) {
+    const path = join(copy, 'dist', file);
+    const text = readFileSync(path, 'utf8');
+    // Or the run would find nothing, and look as if the fence were of no use.
+    if (text.split(what).length !== 2)
+      throw new Error(
+        `${file} has no longer exactly one "${what}": the sabotage would do nothing; adapt test/chaos/sabotage.ts`,
+      );
+    writeFileSync(path, text.replace(what, by));
+  }
+  return join(copy, 'dist/cli/main.js');
+}

@@ -1,0 +1,127 @@
+/**
+ * Where a run takes place: a folder, a Postgres, proxies and workers that it has made itself. It never looks at
+ * DATABASE_URL nor at a `.env`, so there is no way to name another database, and it removes only a folder with its mark.
+ */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { connect, type Database } from '../../src/db/connect.js';
+import { migrate } from '../../src/db/migrate.js';
+import { startProxy } from '../support/proxy.js';
+import { WATCH_MOVES } from './history.js';
+import { OwnPostgres } from './postgres.js';
+import { type Fence, sabotagedProgram } from './sabotage.js';
+import { Sightings } from './sightings.js';
+import { WorkerSlot } from './worker-slot.js';
+
+/** Bytes of a small disk: room for the logs of some minutes, soon full. */
+const DISK_MB = 16;
+const MARK = '.cape-chaos';
+const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** Two on each of two machines: there death can be proven, between them only leases run out. */
+const MACHINES = ['left', 'left', 'right', 'right'];
+
+export interface Stage {
+  readonly folder: string;
+  readonly ledger: string;
+  readonly postgres: OwnPostgres;
+  /** The harness's own, past all proxies. */
+  readonly db: Database;
+  readonly workers: readonly WorkerSlot[];
+  readonly sightings: Sightings;
+  /** True where the workers' logs are on small file systems that can be filled. */
+  readonly disks: boolean;
+  /** Ends every process of the run and frees what it holds; removes the folder unless it is to be kept. */
+  strike(keep: boolean): Promise<void>;
+}
+
+/** @param dir where to make it: must not exist or be empty; null: a new folder of the system's temporary one */
+export async function prepareStage(dir: string | null, without: Fence | null): Promise<Stage> {
+  const folder = makeFolder(dir);
+  const ledger = join(folder, 'ledger');
+  writeFileSync(ledger, '');
+  const postgres = await OwnPostgres.make(join(folder, 'database'));
+  await migrate({ url: postgres.url, schema: 'public' });
+  const db = connect({
+    url: postgres.url,
+    schema: 'public',
+    applicationName: 'chaos',
+    connections: 6,
+    deadlineMs: 6000,
+  });
+  for (const statement of WATCH_MOVES) await db.query(statement);
+  const program = without ? sabotagedProgram(folder, without) : PROGRAM;
+  const workers = await Promise.all(
+    MACHINES.map(async (machine, index) => {
+      const name = `chaos-${index + 1}`;
+      const own = { name, machine: `${machine} of ${folder}`, dir: join(folder, name) };
+      const proxy = await startProxy(postgres.url);
+      return new WorkerSlot({ ...own, proxy, program, ledger, databaseUrl: postgres.url });
+    }),
+  );
+  const mounted = workers.map(({ logDir }) => mount(logDir));
+  const sightings = new Sightings(ledger, folder);
+  const strike = async (keep: boolean) => {
+    sightings.stop();
+    for (const worker of workers) await worker.kill();
+    await endSurvivors(sightings);
+    for (const worker of workers) worker.end();
+    await db.close();
+    for (const worker of workers) await worker.proxy.close();
+    await postgres.stop(keep ? 'SIGINT' : 'SIGQUIT');
+    for (const { logDir } of workers) {
+      if (keep) keepLogs(logDir);
+      unmount(logDir);
+    }
+    if (!keep) removeFolder(folder);
+  };
+  return { folder, ledger, postgres, db, workers, sightings, disks: mounted.every(Boolean), strike };
+}
+
+function makeFolder(dir: string | null): string {
+  const folder = dir === null ? mkdtempSync(join(tmpdir(), 'cape-chaos-')) : resolve(dir);
+  if (existsSync(folder) && readdirSync(folder).length > 0)
+    throw new Error(`--dir: got "${dir}", which is not empty; name a folder that is, or does not exist`);
+  mkdirSync(folder, { recursive: true });
+  // mkdtemp gives 0700; for root the server runs as another user, who must be able to pass.
+  chmodSync(folder, 0o755);
+  writeFileSync(join(folder, MARK), 'Made by "npm run chaos", and may be removed.\n');
+  return folder;
+}
+
+function removeFolder(folder: string): void {
+  if (!existsSync(join(folder, MARK))) throw new Error(`${folder} has no ${MARK}: it is not ours to remove`);
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+}
+
+function mount(path: string): boolean {
+  const options = ['-t', 'tmpfs', '-o', `size=${DISK_MB}m,mode=0755`, 'cape-chaos', path];
+  return spawnSync('mount', options, { stdio: 'ignore' }).status === 0;
+}
+
+/** What was on the small disk goes with it: a copy stays where somebody will want to look. */
+function keepLogs(path: string): void {
+  spawnSync('cp', ['-a', path, `${path}-kept`], { stdio: 'ignore' });
+}
+
+function unmount(path: string): void {
+  spawnSync('umount', ['-l', path], { stdio: 'ignore' });
+}
+
+/** By the pids that carry this run's own marks, never by a name: other runs of the machine look the same. */
+async function endSurvivors(sightings: Sightings): Promise<void> {
+  for (let tries = 0; tries < 50; tries++) {
+    const left = sightings.survivors();
+    if (left.length === 0) return;
+    for (const { pid } of left) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended since.
+      }
+    }
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
