@@ -8,7 +8,7 @@ import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger, transport, format as winstonFormat } from 'winston';
 import { CapeError, messageOf } from './core/errors.js';
-import { oneLine } from './core/text.js';
+import { oneLine, safeJson } from './core/text.js';
 import type { LogLevel } from './core/values.js';
 
 /** What rooms are given to speak to people. One call is one line, whatever the message holds. */
@@ -57,7 +57,7 @@ export function formatLine(
   const message = oneLine(record.message);
   if (options.format === 'json') {
     const logger = `cape_worker_${workerId}`;
-    return JSON.stringify({ time: record.time.toISOString(), level: record.level, logger, message });
+    return safeJson({ time: record.time.toISOString(), level: record.level, logger, message });
   }
   const level = LEVELS[record.level];
   const shown = options.colors ? `\u001b[${COLORS[record.level]}m${level}\u001b[0m` : level;
@@ -126,6 +126,8 @@ async function fileTransport(options: LogOptions, dir: string, line: Logger['for
       createSymlink: true,
       symlinkName: `${name}.log`,
       format: line,
+      // A line shows the beginning of an issue's text.
+      options: { flags: 'a', mode: 0o640 },
     });
     const { logStream } = target as unknown as RotatingFile;
     await once(logStream, 'open');

@@ -12,7 +12,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { oneLine } from '../src/core/text.js';
 import { formatLine, type LogOptions, openLog } from '../src/log.js';
 import { until } from './support/until.js';
 
@@ -58,6 +60,34 @@ describe('a line', () => {
     const line = formatLine({ ...record, message }, 'a', { format: 'text', colors: false });
     expect(line).toMatch(/a\\nb\\r\\u001b\[31mred\\u2028c\\u0000$/);
   });
+
+  test.each(['text', 'json'] as const)(
+    'is one printable line of its own for any message, in the format %s',
+    (format) => {
+      const head = formatLine({ ...record, message: '' }, 'a', { format: 'text', colors: false });
+      fc.assert(
+        fc.property(
+          fc.string({ unit: 'binary' }),
+          fc.constantFrom('', '\n', '\r', '\u0085', '\u2028', '\u009b'),
+          (text, end) => {
+            const message = `${text}${end}${head}${text}`;
+            const line = formatLine({ ...record, message }, 'a', { format, colors: false });
+            expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/);
+            // What viewers and tools break lines at.
+            expect(line.split(/\r\n|[\n\r\v\f\u0085\u2028\u2029]/)).toHaveLength(1);
+            if (format === 'text') expect(line.startsWith(head)).toBe(true);
+            else
+              expect(JSON.parse(line)).toMatchObject({
+                level: 'warn',
+                logger: 'cape_worker_a',
+                message: oneLine(message),
+              });
+          },
+        ),
+        { numRuns: 10_000 },
+      );
+    },
+  );
 
   test('as JSON has the same in fields', () => {
     const line = formatLine(record, 'a', { format: 'json', colors: false });

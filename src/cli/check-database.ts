@@ -5,8 +5,10 @@ import { connect, type Database, type Queryable, serverVersion } from '../db/con
 import { listen } from '../db/listen.js';
 import { migrationStatus } from '../db/migrate.js';
 import { type Oddities, oddities } from '../queue/read.js';
+import { rightsOf } from '../queue/rights.js';
 import { embeddedDataDir, nameOfDatabase, nameOfEmbedded, type OpenDatabase, openDatabase } from './database.js';
 import { type Finding, finding } from './finding.js';
+import { quoted } from './values.js';
 
 const APPLICATION_NAME = 'cape-worker check';
 
@@ -50,8 +52,10 @@ async function lookAt(place: Place, loaded: LoadedConfig): Promise<Finding[]> {
     // Without a connection every further line would say the same.
     if (!reached.ok) return [reached];
     const schema = await finding('schema', () => checkSchema(db, loaded.config.migrate));
+    // Without tables there is nothing yet to have rights on.
+    const rights = schema.ok === null ? [] : [await finding('rights', () => checkRights(db))];
     const heard = await finding('LISTEN', () => checkListen(url));
-    return [reached, schema, heard, ...(schema.ok ? await queueFindings(db) : [])];
+    return [reached, schema, ...rights, heard, ...(schema.ok ? await queueFindings(db) : [])];
   } finally {
     await db.close();
   }
@@ -71,6 +75,15 @@ async function checkSchema(db: Database, migrates: boolean): Promise<Omit<Findin
   const missing = `${at}; not applied: ${pending.join(', ')}`;
   if (migrates) return { ok: null, detail: `${missing}; a worker applies them at its start` };
   return { ok: false, detail: `${missing}; run: cape-worker migrate` };
+}
+
+/** Nothing is said of more than is needed: the owner of the tables may run workers too. */
+async function checkRights(db: Database): Promise<string> {
+  const { role, lacks } = await rightsOf(db, null, 'worker');
+  const name = quoted(role);
+  if (lacks.length === 0) return `role ${name} has what a worker needs`;
+  const grant = 'grant it as the owner: cape-worker migrate --grant <role>';
+  throw new CapeError('database', `role ${name} lacks ${lacks.join(', ')}; ${grant}`);
 }
 
 /** The listener tries for ever; a check does not. */

@@ -2,6 +2,7 @@
 import type { Options } from 'yargs';
 import type { CapeClient } from '../client.js';
 import { type LoadedConfig, loadConfig, type SettingName } from '../config.js';
+import { oneLine } from '../core/text.js';
 import { settingFlags, settingOptions } from './setting-options.js';
 
 export const DATABASE_SETTINGS = ['databaseUrl', 'schema', 'dataDir'] as const satisfies readonly SettingName[];
@@ -102,6 +103,7 @@ async function bringUpToDate({ url, schema }: Pick<OpenDatabase, 'url' | 'schema
   await migrate({ url, schema });
 }
 
+/** One line, whatever it quotes. */
 export function toStderr(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${oneLine(line)}\n`);
 }

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { CapeClient, NewIssue } from '../client.js';
 import { CapeError, EXIT, messageOf } from '../core/errors.js';
-import { firstLine, printable } from '../core/text.js';
+import { firstLine, printable, safeJson } from '../core/text.js';
 import { duration } from '../core/values.js';
 import { checkNewIssue } from '../queue/new-issue.js';
 import { command, flag, value } from './command.js';
@@ -126,7 +126,7 @@ async function waitFor(client: CapeClient, id: number, json: boolean): Promise<v
       onTrouble: (message) => toStderr(`cape-worker: the database is away (${firstLine(message, 200)}); still waiting`),
     })
     .finally(() => process.off('SIGINT', giveUp).off('SIGTERM', giveUp));
-  if (json) print(JSON.stringify(issue));
+  if (json) print(safeJson(issue));
   if (issue.status !== 'completed') {
     const why = issue.last_error === null ? '' : `: ${firstLine(issue.last_error, 500)}`;
     throw new CapeError('refused', `issue ${id}: ${issue.status}${why}`);

@@ -24,7 +24,7 @@ async function each(
         print(`issue ${id}: ${await change(client, id)}`);
       } catch (error) {
         if (!(error instanceof CapeError) || error.kind !== 'refused') throw error;
-        toStderr(`cape-worker: ${oneLine(error.message)}`);
+        toStderr(`cape-worker: ${error.message}`);
         refused = true;
       }
     }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CapeClient } from '../client.js';
 import { CapeError, EXIT } from '../core/errors.js';
 import { type Attempt, isFinal } from '../core/issue.js';
-import { oneLine, printable } from '../core/text.js';
+import { printable } from '../core/text.js';
 import { whole } from '../core/values.js';
 import { command, flag, value } from './command.js';
 import { DATABASE_OPTIONS, toStderr, withClient } from './database.js';
@@ -14,6 +14,7 @@ import { checked, idsOf } from './values.js';
 interface LogFlags {
   readonly follow?: boolean;
   readonly attempt?: string;
+  readonly raw?: boolean;
 }
 
 export const logs = command<LogFlags>({
@@ -22,6 +23,7 @@ export const logs = command<LogFlags>({
   options: {
     follow: { ...flag('Go on until the attempt has ended'), alias: 'f' },
     attempt: value('Which attempt [the latest]'),
+    raw: flag('Byte for byte also on a terminal, colours and other control sequences included'),
     ...DATABASE_OPTIONS,
   },
   examples: [
@@ -34,8 +36,10 @@ export const logs = command<LogFlags>({
     const number = flags.attempt === undefined ? undefined : checked('--attempt', whole(1, 2 ** 31 - 1), flags.attempt);
     return withClient(flags, async (client) => {
       const attempt = await find(client, id, number, flags.follow === true);
-      const printer = new LogPrinter(process.stdout, (line) => toStderr(`cape-worker: ${line}`));
-      if (!(await printFile(client, attempt, printer, flags.follow === true))) sayTail(attempt);
+      // A pipe gets the bytes: what reads it may want to know what the command wrote.
+      const raw = flags.raw === true || !process.stdout.isTTY;
+      const printer = new LogPrinter(process.stdout, raw, (line) => toStderr(`cape-worker: ${line}`));
+      if (!(await printFile(client, attempt, printer, flags.follow === true))) sayTail(attempt, raw);
       return EXIT.ok;
     });
   },
@@ -78,10 +82,10 @@ async function printFile(client: CapeClient, attempt: Attempt, printer: LogPrint
   return found || attempt.ended_at === null;
 }
 
-function sayTail({ issue_id, attempt, tail, log_path, log_host }: Attempt): void {
-  if (tail) process.stdout.write(process.stdout.isTTY ? printable(tail) : tail);
+function sayTail({ issue_id, attempt, tail, log_path, log_host }: Attempt, raw: boolean): void {
+  if (tail) process.stdout.write(raw ? tail : printable(tail));
   if (tail && !tail.endsWith('\n')) process.stdout.write('\n');
   const shown = tail ? 'this is the end of the output' : 'no output is kept here';
   const place = log_path === null ? 'it had no log file' : `the file is ${log_path} on host ${log_host ?? 'unknown'}`;
-  toStderr(`cape-worker: issue ${issue_id}, attempt ${attempt}: ${shown}; ${oneLine(place)}`);
+  toStderr(`cape-worker: issue ${issue_id}, attempt ${attempt}: ${shown}; ${place}`);
 }

@@ -6,14 +6,20 @@ import { type LogPiece, logPieces } from '../execution/tail.js';
 
 export class LogPrinter {
   readonly #out: NodeJS.WriteStream;
+  readonly #raw: boolean;
   readonly #say: (line: string) => void;
   readonly #decoder = new StringDecoder('utf8');
   /** How far the stream of the command's output has been printed, in bytes. */
   #position = 0;
 
-  /** @param say told where output was dropped; never mixed into the output itself */
-  constructor(out: NodeJS.WriteStream, say: (line: string) => void) {
+  /**
+   * @param raw byte for byte; else with control characters shown escaped: a command's output, and through it an issue's
+   *   text, must not be able to steer a terminal
+   * @param say told where output was dropped; never mixed into the output itself
+   */
+  constructor(out: NodeJS.WriteStream, raw: boolean, say: (line: string) => void) {
     this.#out = out;
+    this.#raw = raw;
     this.#say = say;
   }
 
@@ -33,7 +39,7 @@ export class LogPrinter {
 
   /** Prints what is left of a character whose rest never came. */
   end(): void {
-    if (this.#out.isTTY) this.#out.write(printable(this.#decoder.end()));
+    if (!this.#raw) this.#out.write(printable(this.#decoder.end()));
   }
 
   /** @returns false where the piece was removed meanwhile: the next look finds the gap that it left */
@@ -50,9 +56,8 @@ export class LogPrinter {
     }
   }
 
-  /** Raw bytes into a pipe; on a terminal a command's output must not be able to steer it. */
   async #write(chunk: Buffer): Promise<void> {
-    const more = this.#out.isTTY ? this.#out.write(printable(this.#decoder.write(chunk))) : this.#out.write(chunk);
+    const more = this.#out.write(this.#raw ? chunk : printable(this.#decoder.write(chunk)));
     if (!more) await new Promise((resolve) => this.#out.once('drain', resolve));
   }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The program's start and its end: the only file that calls process.exit. */
 import { CapeError, EXIT } from '../core/errors.js';
-import { oneLine } from '../core/text.js';
+import { oneLine, printable } from '../core/text.js';
 import { programVersion } from '../db/migration-files.js';
 import { parse } from './program.js';
 
@@ -25,7 +25,7 @@ function report(error: unknown): number {
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(
-    `${stack}\ncape-worker ${programVersion()}: this is a bug in cape-worker, not in what you did. ` +
+    `${printable(stack)}\ncape-worker ${programVersion()}: this is a bug in cape-worker, not in what you did. ` +
       'Please report it to its maintainers with the lines above.\n',
   );
   return EXIT.bug;

@@ -2,7 +2,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import pc from 'picocolors';
 import type { Status } from '../core/issue.js';
-import { firstLine, oneLine } from '../core/text.js';
+import { firstLine, oneLine, safeJson } from '../core/text.js';
 
 /** Colours on a terminal only (picocolors also minds NO_COLOR). */
 const colors = pc.createColors(process.stdout.isTTY === true && pc.isColorSupported);
@@ -12,7 +12,7 @@ export function print(line: string): void {
 }
 
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${safeJson(value, 2)}\n`);
 }
 
 const NO_BORDERS = Object.fromEntries(

@@ -9,7 +9,7 @@ const ADVICE: Readonly<Record<Exclude<FailureKind, 'other'>, readonly [ErrorKind
   refused: ['database', 'check DATABASE_URL'],
   readonly: ['database', 'point DATABASE_URL at the primary'],
   schema: ['config', 'run: cape-worker migrate'],
-  permission: ['config', 'grant it to the role, or use another one'],
+  permission: ['config', 'grant it (cape-worker migrate --grant ROLE, as the owner), or use another role'],
   transient: ['refused', 'try again'],
   data: ['refused', 'the database refuses the values'],
 };

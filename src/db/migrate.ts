@@ -223,7 +223,8 @@ async function explained(session: Session, what: string, work: Promise<unknown>)
     const { kind, code, message } = failureOf(error);
     // Cut off: that the database is gone is the thing to say, and `migrate` says it.
     if (kind === 'unreachable') throw error;
-    if (kind === 'permission') {
+    // Where a role may not look into a schema, Postgres takes it for none.
+    if (kind === 'permission' || code === '3F000') {
       const [role] = await session.query<{ name: string }>('select current_user as name');
       const advice = `run "cape-worker migrate" as a role that owns the schema and its tables`;
       throw new CapeError('database', `${what}: role "${role?.name}" may not: ${message}; ${advice}`, { cause: error });

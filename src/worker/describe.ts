@@ -41,7 +41,7 @@ const WORDS_OF_KIND: Readonly<Record<Failure['kind'], Words>> = {
   refused: ['refuses the login', 'check DATABASE_URL'],
   readonly: ['is read-only: a standby, a primary that was demoted, or a server set so'],
   schema: ['lacks tables, or has those of another version', 'run "cape-worker migrate"'],
-  permission: ['denies the role a right'],
+  permission: ['denies the role a right', 'as the owner: cape-worker migrate --grant <role>'],
   data: ['refused a statement'],
   transient: ['could not carry out a statement'],
   other: ['refused a statement'],

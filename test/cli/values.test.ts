@@ -65,7 +65,7 @@ test('on a terminal the output of a command can steer nothing, and no character 
   const written: string[] = [];
   const out = new PassThrough().on('data', (chunk) => written.push(String(chunk)));
   const terminal = Object.assign(out, { isTTY: true }) as unknown as NodeJS.WriteStream;
-  const printer = new LogPrinter(terminal, () => {});
+  const printer = new LogPrinter(terminal, false, () => {});
   const [head, rest] = [Buffer.from('\u001b]0;owned\u0007 ü').subarray(0, -1), Buffer.from('ü').subarray(1)];
   writeFileSync(path, head);
   await printer.print(path);

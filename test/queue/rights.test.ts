@@ -1,51 +1,192 @@
-/** A worker's role needs to read and write the tables; it need not own them. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+/** What a role of `migrate --grant` can't do. That it can do its work is shown by all other tests, which have one. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connect, type Database } from '../../src/db/connect.js';
-import { pause, resume } from '../../src/queue/pause.js';
-import { promote } from '../../src/queue/promote.js';
-import { expired, rescue } from '../../src/queue/rescue.js';
-import { settle } from '../../src/queue/settle.js';
-import { markWaiting } from '../../src/queue/waiting.js';
+import { failureOf } from '../../src/db/failure.js';
+import { enqueue } from '../../src/queue/enqueue.js';
+import { get, list } from '../../src/queue/read.js';
+import { grantRights, type RoleKind, rightsOf } from '../../src/queue/rights.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { actor, claimAs, done, insert, renewed, requeued, stored } from './actors.js';
+import { actor, claimAs, insert } from './actors.js';
 
-const role = `cape_worker_${process.pid}`;
+const names: string[] = [];
 let t: TestDatabase;
-let db: Database;
 
 beforeAll(async () => {
   t = await createTestDatabase();
-  await t.sql.unsafe(`
-    create role ${role} login password 'secret';
-    grant select, insert, update, delete on all tables in schema public to ${role}`);
-  const url = new URL(t.url);
-  url.username = role;
-  url.password = 'secret';
-  db = connect({ url: url.href, schema: 'public', applicationName: 'cape-test-role', planner: true });
+  await t.sql`create schema other_program create table secrets (word text)`;
 });
 
 afterAll(async () => {
-  await db.close();
-  await t.sql.unsafe(`drop owned by ${role}; drop role ${role}`);
+  for (const name of names) await t.sql.unsafe(`drop owned by ${name}; drop role ${name}`);
 });
 
-test('a role with rights on the tables alone can do all that a worker does', async () => {
-  const worker = await actor(db);
-  const [first, second] = (await insert(t.sql, 'completed', 'crashes')) as [number, number];
-  await markWaiting(db, worker.instance);
-  const [a, b] = await claimAs(db, worker);
-  expect(await renewed(db, worker, [a!, b!])).toEqual({ [first]: 'ok', [second]: 'ok' });
-  expect(await settle(db, [done(a!)])).toEqual([{ id: first, status: 'completed' }]);
-  await t.sql`update cape_leases set lease_until = now() - interval '1 second'`;
-  expect(await rescue(db, await expired(db))).toMatchObject([{ id: second, status: 'pending' }]);
-  const [again] = await claimAs(db, worker);
-  await settle(db, [requeued(again!, 1)]);
-  await t.sql`update cape_issues set run_at = now() where id = ${second}`;
-  expect((await promote(db, 10)).promoted).toBe(1);
-  await pause(db, null);
-  expect(await claimAs(db, worker)).toEqual([]);
-  await resume(db, null);
-  await db.query(`update cape_issues set status = 'cancelled' where id = $1`, [second]);
-  expect(await stored(t.sql, second)).toMatchObject({ status: 'cancelled', completed_at: expect.any(Date) });
-  await db.query('delete from cape_issues where id = $1', [second]);
+/** A role of the server with nothing but its login, dropped at the end. */
+async function role(kind?: RoleKind): Promise<{ name: string; db: Database }> {
+  const name = `cape_role_${process.pid}_${names.length}`;
+  names.push(name);
+  await t.sql.unsafe(`create role ${name} login password 'secret'`);
+  if (kind) await asOwner((owner) => grantRights(owner, name, kind));
+  const url = new URL(t.url);
+  url.username = name;
+  url.password = 'secret';
+  return { name, db: connect({ url: url.href, schema: 'public', applicationName: 'cape-test-role' }) };
+}
+
+async function asOwner<T>(work: (owner: Database) => Promise<T>): Promise<T> {
+  const owner = connect({ url: t.ownerUrl, schema: 'public', applicationName: 'cape-test-owner' });
+  try {
+    return await work(owner);
+  } finally {
+    await owner.close();
+  }
+}
+
+/** The SQLSTATE of the refusal, or 'done'. */
+async function tried(db: Database, statement: string): Promise<string | null> {
+  return db.query(statement).then(
+    () => 'done',
+    (error) => failureOf(error).code,
+  );
+}
+
+const FORBIDDEN = [
+  'create table public.mine (id int)',
+  'create function public.mine() returns int language sql as $$select 1$$',
+  'create schema mine',
+  'alter table cape_issues add column mine int',
+  'alter table cape_issues disable trigger all',
+  'alter table cape_issues rename to mine',
+  'alter function cape_deleted() rename to mine',
+  `create or replace function cape_deleted() returns trigger language plpgsql as 'begin return null; end'`,
+  'create index on cape_issues (description)',
+  'create trigger mine after insert on cape_issues for each statement execute function cape_wake()',
+  'drop trigger cape_deleted on cape_issues',
+  'drop table cape_issues',
+  'truncate cape_issues',
+  'truncate cape_attempts',
+  `insert into cape_migrations (version, name, checksum, oldest_program) values (99, 'x', 'x', '99.0.0')`,
+  `update cape_migrations set checksum = 'x'`,
+  'delete from cape_migrations',
+  'update cape_identity set id = gen_random_uuid()',
+  'delete from cape_workers',
+  `select setval('cape_issues_id_seq', 1)`,
+  'select * from other_program.secrets',
+  `select cape_end_lease(1, 'x')`,
+  `set session_replication_role = 'replica'`,
+];
+
+test.each(FORBIDDEN)('a worker may not: %s', async (statement) => {
+  expect(await tried(t.db, statement)).toBe('42501');
+});
+
+test('a worker has what it needs and nothing beyond', async () => {
+  expect(await rightsOf(t.db, null, 'worker')).toMatchObject({ lacks: [], beyond: [] });
+});
+
+describe('a producer', () => {
+  let db: Database;
+  beforeAll(async () => {
+    ({ db } = await role('producer'));
+  });
+  afterAll(() => db.close());
+
+  test('adds issues with all that an issue may have, also by key, and reads them', async () => {
+    const [id] = await enqueue(db, [
+      { description: 'added', priority: 3, worker: 'w-1', maxAttempts: 2, timeoutSeconds: 9, delayMs: 100, key: 'k' },
+    ]);
+    expect(await enqueue(db, [{ description: 'again', key: 'k' }])).toEqual([id]);
+    expect(await get(db, id!)).toMatchObject({ description: 'added', priority: 3, key: 'k' });
+    expect(await list(db, { search: 'added' })).toHaveLength(1);
+    await t.sql`delete from cape_issues`;
+  });
+
+  test.each([
+    `insert into cape_issues (id, description) values (7, 'x')`,
+    `insert into cape_issues (description, status) values ('x', 'started')`,
+    `insert into cape_issues (description, attempt) values ('x', 2147483647)`,
+    `insert into cape_issues (description, leased) values ('x', true)`,
+    'update cape_issues set priority = 9',
+    'delete from cape_issues',
+    'select * from cape_workers',
+    'insert into cape_pauses values (42)',
+    ...FORBIDDEN,
+  ])('may not: %s', async (statement) => {
+    expect(await tried(db, statement)).toBe('42501');
+  });
+});
+
+test('a reader reads all tables and writes none', async () => {
+  const { db, name } = await role('reader');
+  for (const table of ['issues', 'leases', 'attempts', 'workers', 'pauses', 'identity', 'migrations']) {
+    await db.query(`select * from cape_${table}`);
+    expect(await tried(db, `delete from cape_${table}`)).toBe('42501');
+  }
+  expect(await tried(db, `insert into cape_issues (description) values ('x')`)).toBe('42501');
+  expect(await rightsOf(db, name, 'reader')).toMatchObject({ lacks: [], beyond: [] });
+  await db.close();
+});
+
+describe('a role that was granted nothing', () => {
+  let db: Database;
+  beforeAll(async () => {
+    ({ db } = await role());
+  });
+  afterAll(() => db.close());
+
+  // Whoever may execute a trigger function may hang it on a table of their own, where it runs as the queue's owner.
+  test.each([
+    ['cape_deleted', 'after delete on mine referencing old table as gone for each statement'],
+    ['cape_truncated', 'after truncate on mine for each statement'],
+    ['cape_started_by_hand', 'before insert on mine for each row'],
+    ['cape_by_hand', 'before update on mine for each row'],
+    ['cape_wake', 'after insert on mine for each statement'],
+  ])('may not hang %s on a table of its own', async (name, when) => {
+    await db.query('create temp table if not exists mine (id int, status text)');
+    expect(await tried(db, `create trigger hung ${when} execute function public.${name}()`)).toBe('42501');
+  });
+
+  test('is told everything that it lacks', async () => {
+    const { lacks } = await rightsOf(t.db, names.at(-1)!, 'worker');
+    expect(lacks).toContain('UPDATE on cape_leases');
+    expect(lacks).toHaveLength(4 * 3 + 3 + 3 + 1 + 1);
+  });
+});
+
+test('rights beyond what a worker needs are named, wherever they come from', async () => {
+  const { db, name } = await role('worker');
+  await t.sql.unsafe(`grant truncate, delete on cape_workers to ${name}; grant create on schema public to ${name}`);
+  expect((await rightsOf(t.db, name, 'worker')).beyond).toEqual([
+    'may create in schema public',
+    'may DELETE on cape_workers, TRUNCATE on cape_workers',
+  ]);
+  expect((await asOwner((owner) => rightsOf(owner, null, 'worker'))).beyond).toEqual(['is a superuser']);
+  await db.close();
+});
+
+test('the SQL that the page on security gives does the same', async () => {
+  const page = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8');
+  const grants = [...page.matchAll(/^```sql\n(GRANT[\s\S]*?)^```$/gm)].map((match) => match[1]).join('');
+  const kinds = { cape_worker: 'worker', cape_app: 'producer', cape_viewer: 'reader' } as const;
+  for (const [named, kind] of Object.entries(kinds)) {
+    const { name, db } = await role();
+    const own = grants.split(/;\n/).filter((grant) => grant.trim().endsWith(` TO ${named}`));
+    expect(own.length).toBeGreaterThan(1);
+    for (const grant of own) await t.sql.unsafe(grant.replace(new RegExp(`${named}$`), name));
+    expect(await rightsOf(db, null, kind), kind).toMatchObject({ lacks: [], beyond: [] });
+    await db.close();
+  }
+});
+
+test('inserts, and edits by hand, set off the triggers for whoever may make them', async () => {
+  const worker = await actor(t.db);
+  const [id] = (await insert(t.sql, 'running')) as [number];
+  const [claimed] = await claimAs(t.db, worker);
+  expect(claimed?.issue.id).toBe(id);
+  await t.db.query(`update cape_issues set status = 'cancelled' where id = $1`, [id]);
+  const [lease] = await t.sql`select cancel from cape_leases where issue_id = ${id}`;
+  expect(lease?.cancel).toBe('set to cancelled by hand');
+  await t.db.query('delete from cape_issues where id = $1', [id]);
+  expect(await t.sql`select from cape_leases`).toHaveLength(0);
+  expect(inject('workerRole')).toBe(new URL(t.url).username);
 });

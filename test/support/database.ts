@@ -5,18 +5,21 @@ import { afterAll, afterEach, inject } from 'vitest';
 import { connect, type Database } from '../../src/db/connect.js';
 
 export interface TestDatabase {
+  /** What programs under test are given: a role with a worker's rights alone, where the database is migrated. */
   readonly url: string;
+  /** Of a superuser, for what no worker may do. */
+  readonly ownerUrl: string;
   readonly schema: string;
-  /** As the program connects. */
+  /** As the program connects, by `url`. */
   readonly db: Database;
-  /** A plain client for the test's own questions. */
+  /** A plain client for the test's own questions, by `ownerUrl`. */
   readonly sql: postgres.Sql;
   /** Closes both clients. The database itself is dropped at the end of the file. */
   close(): Promise<void>;
 }
 
 export interface TestDatabaseOptions {
-  /** An empty database instead of a migrated one. */
+  /** An empty database instead of a migrated one; everything in it is done by its owner. */
   empty?: boolean;
 }
 
@@ -29,13 +32,15 @@ export async function createTestDatabase({ empty = false }: TestDatabaseOptions 
   await asAdmin((admin) => admin.unsafe(`create database ${name} ${empty ? '' : `template ${inject('template')}`}`));
   const url = new URL(inject('serverUrl'));
   url.pathname = `/${name}`;
+  const ownerUrl = url.href;
+  if (!empty) url.username = url.password = inject('workerRole');
   const schema = 'public';
   const db = connect({ url: url.href, schema, applicationName: 'cape-test', connections: 4 });
-  const sql = postgres(url.href, { max: 4, onnotice: () => {}, connection: { application_name: 'cape-test-sql' } });
+  const sql = postgres(ownerUrl, { max: 4, onnotice: () => {}, connection: { application_name: 'cape-test-sql' } });
   const close = async () => {
     await Promise.all([db.close(), sql.end({ timeout: 2 })]);
   };
-  const database = { name, url: url.href, schema, db, sql, close };
+  const database = { name, url: url.href, ownerUrl, schema, db, sql, close };
   created.push(database);
   return database;
 }
@@ -46,9 +51,9 @@ afterEach(({ task }) => {
 });
 
 afterAll(async () => {
-  for (const { name, url, close } of created.splice(0)) {
+  for (const { name, ownerUrl, close } of created.splice(0)) {
     await close();
-    if (failed) console.error(`a test failed; its database is kept: ${url}`);
+    if (failed) console.error(`a test failed; its database is kept: ${ownerUrl}`);
     else await asAdmin((admin) => admin.unsafe(`drop database if exists ${name} with (force)`));
   }
 });

@@ -55,7 +55,7 @@ const CASES: [what: string, failure: Failure, words: string][] = [
   [
     'a missing right',
     failure('permission', '42501', 'permission denied for table cape_issues'),
-    'the database at db.example.com:5432 denies the role a right (permission denied for table cape_issues)',
+    'the database at db.example.com:5432 denies the role a right (permission denied for table cape_issues); as the owner: cape-worker migrate --grant <role>',
   ],
 ];
 
