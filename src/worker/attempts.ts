@@ -10,6 +10,7 @@ import type { Deadline, EndReason, Run } from '../execution/spec.js';
 import type { Log } from '../log.js';
 import type { Settlement } from '../queue/settle.js';
 import type { AttemptFiles } from './plan.js';
+import { AwaitedTurn } from './turn.js';
 
 /** Starts what a claim asks for. A spec that can't be made is an Outcome, not an exception. */
 export interface Starter {
@@ -72,6 +73,11 @@ export class Attempts {
 
   /** Starts work on a claim. @param until when the run must be ended without a further renewal */
   start(claim: Claim, until: Deadline): void {
+    const older = this.#olderRunOf(claim);
+    if (older) {
+      this.#startAfter(older, claim, until);
+      return;
+    }
     const { run, files } = this.#parts.starter.start(claim, until);
     if (!('ended' in run)) {
       this.#ended(claim, run, files);
@@ -86,6 +92,32 @@ export class Attempts {
     void run.ended.then((outcome) => {
       this.#active.delete(key);
       this.#ended(claim, active.lost ? { ...outcome, kind: 'lost' } : outcome, files);
+    });
+  }
+
+  #olderRunOf({ issue, token }: Claim): ActiveAttempt | undefined {
+    return [...this.#active.values()].findLast(({ claim }) => claim.issue.id === issue.id && claim.token !== token);
+  }
+
+  /**
+   * The issue was given to us anew while we still run it: the database forgot our claim (a failover that lost it), or
+   * its ids began again. So the older run is lost, and the claim waits for its end: two at once is what must never be.
+   */
+  #startAfter(older: ActiveAttempt, claim: Claim, until: Deadline): void {
+    const { id } = claim.issue;
+    this.#parts.log.warn(
+      `issue ${id}: claimed anew while attempt ${older.claim.attempt} still runs here; that is ended first`,
+    );
+    this.lost(id, older.claim.token);
+    const turn = new AwaitedTurn(older.run);
+    const waiting: ActiveAttempt = { claim, run: turn, until, lost: false };
+    const key = keyOf(id, claim.token);
+    this.#active.set(key, waiting);
+    void turn.ended.then(() => {
+      this.#active.delete(key);
+      if (waiting.lost) this.#ended(claim, { kind: 'lost' }, null);
+      else if (turn.why) this.#ended(claim, turn.why, null);
+      else this.start(claim, waiting.until);
     });
   }
 

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Claim, Issue } from '../../src/core/issue.js';
+import type { Outcome } from '../../src/core/outcome.js';
 import { now } from '../../src/execution/clock.js';
 import type { EndReason } from '../../src/execution/spec.js';
 import { silent } from '../../src/log.js';
@@ -94,29 +95,61 @@ test('a handler that never returns does not keep a worker that is asked three ti
   await worker.stop(3);
 });
 
-test('an id that comes again while the old command still ends leaves both in hand', async () => {
-  const ends: string[] = [];
-  const attempts = new Attempts({
-    starter: {
-      start: ({ token }: Claim) => ({
-        run: {
-          started: Promise.resolve(1),
-          ended: new Promise(() => {}),
-          end: (why: EndReason) => void ends.push(`${token} ${why}`),
-          kill() {},
-        },
-        files: null,
-      }),
-    },
-    policy: { maxAttempts: 3, baseMs: 1000, capMs: 1000, unrunnableMs: 1000 },
-    host: 'test-host',
-    log: silent,
-    onEnded: () => {},
-  });
+describe('an issue that is claimed anew while its older run still ends', () => {
   const issue = { id: 7, description: 'x' } as Claim['issue'];
-  attempts.start({ issue, attempt: 1, token: 'old' }, now());
-  attempts.start({ issue, attempt: 1, token: 'new' }, now());
-  expect(attempts.held().map(({ token }) => token)).toEqual(['old', 'new']);
-  attempts.lost(7, 'old');
-  expect(ends).toEqual(['old unconfirmed']);
+  const claim = (token: string): Claim => ({ issue, attempt: 1, token });
+  let events: string[];
+  let endings: Map<string, (outcome: Outcome) => void>;
+  let attempts: Attempts;
+
+  beforeEach(() => {
+    events = [];
+    endings = new Map();
+    const start = ({ token }: Claim) => {
+      events.push(`${token} starts`);
+      const ended = new Promise<Outcome>((done) => endings.set(token, done));
+      const end = (why: EndReason) => void events.push(`${token} is to end: ${why}`);
+      return { run: { started: Promise.resolve(1), ended, end, kill() {} }, files: null };
+    };
+    attempts = new Attempts({
+      starter: { start },
+      policy: { maxAttempts: 3, baseMs: 1000, capMs: 1000, unrunnableMs: 1000 },
+      host: 'test-host',
+      log: silent,
+      onEnded: ({ kind }) => void events.push(kind),
+    });
+    attempts.start(claim('old'), now());
+    attempts.start(claim('new'), now());
+  });
+
+  test('waits for the end of that, and both are held meanwhile', async () => {
+    expect(attempts.held().map(({ token }) => token)).toEqual(['old', 'new']);
+    expect(attempts.running).toBe(2);
+    expect(events).toEqual(['old starts', 'old is to end: unconfirmed']);
+    endings.get('old')!({ kind: 'interrupted' });
+    await until(() => events.includes('new starts'));
+    expect(events.slice(2)).toEqual(['lost', 'new starts']);
+    endings.get('new')!({ kind: 'succeeded' });
+    await attempts.allEnded();
+    expect(attempts.unsettled().map(({ token, outcome }) => `${token} ${outcome.kind}`)).toEqual(['new succeeded']);
+  });
+
+  test('and that is cancelled, or lost, before its turn comes, does not begin', async () => {
+    attempts.start(claim('newer'), now());
+    attempts.end(7, 'newer', 'cancelled');
+    attempts.lost(7, 'new');
+    endings.get('old')!({ kind: 'interrupted' });
+    await attempts.allEnded();
+    await until(() => attempts.running === 0);
+    expect(events.filter((event) => event.endsWith('starts'))).toEqual(['old starts']);
+    expect(attempts.unsettled().map(({ token, outcome }) => `${token} ${outcome.kind}`)).toEqual(['newer cancelled']);
+  });
+
+  test('goes back where the worker stops meanwhile', async () => {
+    attempts.endAll('interrupted');
+    endings.get('old')!({ kind: 'interrupted' });
+    await attempts.allEnded();
+    await until(() => attempts.running === 0);
+    expect(attempts.unsettled().map(({ token, outcome }) => `${token} ${outcome.kind}`)).toEqual(['new interrupted']);
+  });
 });
