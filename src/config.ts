@@ -31,7 +31,7 @@ export interface LoadedConfig {
 
 /** What the worker sets for its commands: no settings, and no typos of settings either. */
 const GIVEN_TO_COMMANDS =
-  /^CAPE_(ISSUE_ID|ISSUE_FILE|RESULT_FILE|ATTEMPT|IDEMPOTENCY_KEY|RUN|KEEPER|LISTEN_URL|API_[A-Z]+|EVENTS_FILE)$/;
+  /^CAPE_(ISSUE_ID|ISSUE_FILE|RESULT_FILE|ATTEMPT|IDEMPOTENCY_KEY|RUN|KEEPER|API_[A-Z]+|EVENTS_FILE)$/;
 
 /** `workerId` -> `worker-id`, as options are written. */
 export function optionName(name: string): string {
@@ -101,7 +101,7 @@ function lookUp(
     [dotenv, '.env'],
   ] as const) {
     const value = values[setting.env];
-    if (setting.secret && value?.trim() === '') throw emptyUrl(source);
+    if (name === 'databaseUrl' && value?.trim() === '') throw emptyUrl(source);
     // An empty variable is how shells and unit files say "unset".
     if (value !== undefined && value !== '') return { value, source, where: setting.env };
     const negated = negatedName(setting);

@@ -1,8 +1,8 @@
 /** The part of `check` that looks at the database. A running embedded one is attached to; none is started. */
-import type { LoadedConfig } from '../config.js';
+import type { Config, LoadedConfig } from '../config.js';
 import { CapeError } from '../core/errors.js';
 import { connect, type Database, type Queryable, serverVersion } from '../db/connect.js';
-import { listen } from '../db/listen.js';
+import { type Hearing, type ListenOptions, listen } from '../db/listen.js';
 import { migrationStatus } from '../db/migrate.js';
 import { type Oddities, oddities } from '../queue/read.js';
 import { rightsOf } from '../queue/rights.js';
@@ -54,16 +54,17 @@ async function lookAt(place: Place, loaded: LoadedConfig): Promise<Finding[]> {
     const schema = await finding('schema', () => checkSchema(db, loaded.config.migrate));
     // Without tables there is nothing yet to have rights on.
     const rights = schema.ok === null ? [] : [await finding('rights', () => checkRights(db))];
-    const heard = await finding('LISTEN', () => checkListen(url));
+    const heard = await finding('LISTEN', () => checkListen(url, loaded.config, db.pooled));
     return [reached, schema, ...rights, heard, ...(schema.ok ? await queueFindings(db) : [])];
   } finally {
     await db.close();
   }
 }
 
-async function version(db: Queryable, place: Place): Promise<string> {
+async function version(db: Database, place: Place): Promise<string> {
   const number = await serverVersion(db);
-  return `Postgres ${Math.floor(number / 10_000)}.${number % 10_000}, ${await nameOfDatabase(place)}`;
+  const pooler = db.pooled ? ', through a pooler' : '';
+  return `Postgres ${Math.floor(number / 10_000)}.${number % 10_000}, ${await nameOfDatabase(place)}${pooler}`;
 }
 
 async function checkSchema(db: Database, migrates: boolean): Promise<Omit<Finding, 'what'>> {
@@ -89,22 +90,30 @@ async function checkRights(db: Database): Promise<string> {
 /** The listener tries for ever; a check does not. */
 const LISTEN_MS = 5000;
 
-async function checkListen(url: string): Promise<string | Omit<Finding, 'what'>> {
-  let listening = () => {};
-  const proven = new Promise<void>((resolve) => {
-    listening = resolve;
+async function checkListen(url: string, config: Config, pooled: boolean): Promise<string | Omit<Finding, 'what'>> {
+  const { checkListenUrl, whereToListen, whyDeaf } = await import('../worker/hearing.js');
+  checkListenUrl(config);
+  const past = config.listenUrl !== undefined;
+  const options = { ...whereToListen(config, url), applicationName: APPLICATION_NAME };
+  const hearing = await firstHearing(options);
+  if (hearing.hears) {
+    const way = past ? ' through CAPE_LISTEN_URL' : pooled ? ' through the pooler' : '';
+    return `notifications are heard${way}`;
+  }
+  const why = whyDeaf(hearing, past) ?? `notifications are not heard (${hearing.why})`;
+  // A worker could run; but a URL that was given and serves for nothing is an error.
+  return { ok: past ? false : null, detail: `${why}; a worker polls, so issues start later` };
+}
+
+function firstHearing(options: ListenOptions): Promise<Hearing> {
+  return new Promise((resolve) => {
+    const done = (hearing: Hearing) => {
+      clearTimeout(timer);
+      void listener.close().then(() => resolve(hearing));
+    };
+    const timer = setTimeout(() => done({ hears: false, why: `nothing within ${LISTEN_MS / 1000} s` }), LISTEN_MS);
+    const listener = listen(options, 'cape_issues', { notify() {}, listening() {}, changed: done });
   });
-  const listener = listen({ url, applicationName: APPLICATION_NAME }, 'cape_issues', { notify() {}, listening });
-  const timer = setTimeout(listening, LISTEN_MS);
-  await proven;
-  clearTimeout(timer);
-  const { hears } = listener;
-  await listener.close();
-  if (hears) return 'notifications are heard';
-  return {
-    ok: null,
-    detail: 'nothing is heard (a pooler in transaction mode?); a worker polls, so issues start later',
-  };
 }
 
 const ODD: Readonly<Record<keyof Oddities, string>> = {

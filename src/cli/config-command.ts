@@ -60,7 +60,7 @@ async function dataDirOf(loaded: LoadedConfig): Promise<string | undefined> {
   }
 }
 
-/** The only secret is a URL: everything but its password helps to see what is wrong. */
+/** Secrets are URLs: everything but its password helps to see what is wrong. */
 async function masked(url: string): Promise<string> {
   const { redactUrl } = await import('../db/url.js');
   return redactUrl(url);

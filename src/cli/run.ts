@@ -17,14 +17,14 @@ export const run = command({
   ],
   async run({ flags }) {
     const loaded = loadConfig({ flags: settingFlags(flags) });
-    const { workerId, databaseUrl } = loaded.config;
+    const { workerId } = loaded.config;
     if (workerId === undefined) {
       throw new CapeError('usage', '--worker-id: got nothing; a worker needs one, by --worker-id or CAPE_WORKER_ID');
     }
     // Before a log is opened, or a database started, for nothing.
     const { findCommand } = await import('../worker/find-command.js');
     findCommand(loaded.config, loaded.environment);
-    const log = await openWorkerLog(loaded, workerId, databaseUrl);
+    const log = await openWorkerLog(loaded, workerId);
     try {
       return await runWith(loaded, log);
     } catch (error) {
@@ -37,10 +37,14 @@ export const run = command({
   },
 });
 
-async function openWorkerLog(loaded: LoadedConfig, workerId: string, url: string | undefined): Promise<WorkerLog> {
+async function openWorkerLog(loaded: LoadedConfig, workerId: string): Promise<WorkerLog> {
   const { logDir: dir, logLevel: level, logFormat: format, logMaxSize: maxSize, logMaxDays: maxDays } = loaded.config;
   const colors = process.stdout.isTTY === true && !loaded.environment.NO_COLOR;
-  const secrets = url === undefined ? [] : await secretsOf(url);
+  const { checkListenUrl } = await import('../worker/hearing.js');
+  checkListenUrl(loaded.config);
+  const { databaseUrl, listenUrl } = loaded.config;
+  const urls = [databaseUrl, listenUrl].filter((url) => url !== undefined);
+  const secrets = (await Promise.all(urls.map(secretsOf))).flat();
   return openLog({ workerId, dir, level, format, maxSize, maxDays, console: process.stdout, colors, secrets });
 }
 

@@ -29,6 +29,13 @@ export const SETTINGS = {
     schema: z.string().trim().min(1, { error: 'must not be empty' }).optional(),
     about: 'Postgres to use (TLS by `?sslmode=`). Unset: an embedded Postgres of the user',
   }),
+  listenUrl: setting({
+    group: 'database',
+    env: 'CAPE_LISTEN_URL',
+    secret: true,
+    schema: z.string().trim().min(1, { error: 'must not be empty' }).optional(),
+    about: 'Where DATABASE_URL leads to a pooler: the same database, past it, to hear of new issues at once',
+  }),
   schema: setting({
     group: 'database',
     env: 'CAPE_SCHEMA',

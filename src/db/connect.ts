@@ -5,9 +5,9 @@
  */
 import { CapeError } from '../core/errors.js';
 import { ConnectionError } from './failure.js';
-import { Servers } from './servers.js';
-import type { Param, Session, SessionOptions } from './session.js';
-import { parseUrl, type Target } from './url.js';
+import { Servers, type ServersOptions } from './servers.js';
+import type { Param, Session } from './session.js';
+import { parseUrl } from './url.js';
 
 export type { Param } from './session.js';
 export { redactUrl } from './url.js';
@@ -24,6 +24,8 @@ export interface Queryable {
 export interface Database extends Queryable {
   /** Where our tables are; statements name them unqualified. */
   readonly schema: string;
+  /** A pooler is in between, as far as is known before the first query. */
+  readonly pooled: boolean;
   /** Runs `work` in a transaction on one connection; rolled back where it throws. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /** Lets what is running end for two seconds at most, then closes. Later queries are refused. */
@@ -53,45 +55,31 @@ const CLOSE_MS = 2_000;
  * @throws CapeError('config') for a malformed URL or schema name
  */
 export function connect(options: ConnectOptions): Database {
-  const servers = new Servers(sessionOptions(options));
+  const servers = serversOf(options);
   servers.onMoved = options.onMoved ?? null;
   return new PooledDatabase(options.schema, servers, options.connections ?? 1);
 }
 
-/** What every session of a database is told. */
-export function sessionOptions(options: ConnectOptions): SessionOptions {
-  const target = parseUrl(options.url);
+/** The servers of a URL. @param options.schema where the tables are; null = none are needed */
+export function serversOf(options: Omit<ConnectOptions, 'schema'> & { readonly schema: string | null }): Servers {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
-  return {
-    target,
-    deadlineMs,
-    parameters: target.pooled ? pooledParameters(options) : parameters(options, target, deadlineMs),
-  };
-}
-
-function parameters(options: ConnectOptions, target: Target, deadlineMs: number): Record<string, string> {
-  return {
-    application_name: options.applicationName,
-    search_path: `${quoteName(options.schema)}, pg_temp`,
+  const { applicationName, schema, planner = false } = options;
+  const target = parseUrl(options.url);
+  const parameters: ServersOptions['parameters'] = {
+    application_name: applicationName,
+    ...(schema === null ? {} : { search_path: `${quoteName(schema)}, pg_temp` }),
     // A bit before our own deadline: an answer "too slow" leaves no doubt, a destroyed connection does.
     statement_timeout: String(Math.ceil(deadlineMs * 0.9)),
     // A worker that was stopped in mid-transaction must not keep its locks.
     idle_in_transaction_session_timeout: String(2 * deadlineMs),
     // Short statements never gain from JIT; with enable_seqscan=off it cost 1 to 2 s each.
     jit: 'off',
-    ...(options.planner ? PLANNER : {}),
+    ...(planner ? PLANNER : {}),
     ...(target.options === null ? {} : { options: target.options }),
   };
-}
-
-/** A pooler refuses start-up parameters that it does not know, and `set` would leak to its other clients. */
-function pooledParameters({ applicationName, schema }: ConnectOptions): Record<string, string> {
-  if (schema !== 'public')
-    throw new CapeError(
-      'config',
-      `schema "${schema}" can't be used behind a pooler (pgbouncer=true), only "public"; use a URL that leads to the server itself`,
-    );
-  return { application_name: applicationName };
+  // A pooler refuses start-up parameters that it does not know, and `set` would leak to its other clients.
+  const pooledParameters = { application_name: applicationName };
+  return new Servers({ target, deadlineMs, parameters, pooledParameters, schema });
 }
 
 /**
@@ -120,6 +108,10 @@ class PooledDatabase implements Database {
     this.#servers = servers;
     this.#places = Array.from({ length: connections }, () => ({ session: null }));
     this.#free = [...this.#places];
+  }
+
+  get pooled(): boolean {
+    return this.#servers.pooled;
   }
 
   query<R extends object>(text: string, params?: readonly Param[]): Promise<R[]> {

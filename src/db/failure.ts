@@ -45,6 +45,14 @@ export function cameFrom(server: string, error: unknown): void {
   if (typeof error === 'object' && error !== null) servers.set(error, server);
 }
 
+/** Errors that came before anything was sent. */
+const unsent = new WeakSet<object>();
+
+/** Notes for `failureOf` that nothing was sent of what was to be done: a session's greeting failed. */
+export function nothingSent(error: unknown): void {
+  if (typeof error === 'object' && error !== null) unsent.add(error);
+}
+
 /** A failure of our own making, with a code that `failureOf` knows. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
@@ -71,15 +79,22 @@ export function failureOf(error: unknown): Failure {
   const server = servers.get(Object(error)) ?? null;
   if (error instanceof postgres.PostgresError) {
     const { code } = error;
-    const advice = code === '08P01' ? '; behind a pooler add pgbouncer=true to the URL' : '';
-    return { kind: kindOfState(code), unclear: UNCLEAR_STATES.has(code), code, message: message + advice, server };
+    const advice = PREPARED_STATES.has(code) ? '; behind a pooler add pgbouncer=true to the URL' : '';
+    return {
+      kind: kindOfState(code),
+      unclear: UNCLEAR_STATES.has(code) && !unsent.has(error),
+      code,
+      message: message + advice,
+      server,
+    };
   }
   const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
   if (typeof code !== 'string') return { kind: 'other', unclear: false, code: null, message, server };
   const kind = KIND_OF_CODE.get(code);
   if (kind === undefined) return { kind: 'other', unclear: false, code, message, server };
   // A failed connect or name look-up sent nothing; the same code from a read or write may have followed a statement.
-  const sent = syscall !== 'connect' && syscall !== 'getaddrinfo' && !NOTHING_SENT.has(code);
+  const sent =
+    syscall !== 'connect' && syscall !== 'getaddrinfo' && !NOTHING_SENT.has(code) && !unsent.has(error as object);
   return { kind, unclear: kind === 'unreachable' && sent, code, message, server };
 }
 
@@ -95,7 +110,6 @@ function kindOfState(state: string): FailureKind {
 
 const KIND_OF_STATE = new Map<string, FailureKind>([
   ['08', 'unreachable'],
-  ['08P01', 'refused'], // protocol violation: how a pooler refuses a start-up parameter
   ['28', 'refused'],
   ['3D000', 'refused'], // no such database
   ['57P04', 'refused'], // the database was dropped
@@ -121,8 +135,14 @@ const KIND_OF_STATE = new Map<string, FailureKind>([
   ['57014', 'transient'],
 ]);
 
-/** The session ended on the server's side, perhaps after its commit and before its answer. */
-const UNCLEAR_STATES = new Set(['08000', '08003', '08006', '08007', '40003', '57P01', '57P02']);
+/**
+ * The session ended on the server's side, perhaps after its commit and before its answer. 08P01 is what pgbouncer calls
+ * everything: the end of a server's session in mid-statement as well as "too many clients" and a refused login.
+ */
+const UNCLEAR_STATES = new Set(['08000', '08003', '08006', '08007', '08P01', '40003', '57P01', '57P02']);
+
+/** A prepared statement that is not there, or there already: of another session, so a pooler went unnoticed. */
+const PREPARED_STATES = new Set(['26000', '42P05']);
 
 const KIND_OF_CODE = new Map<string, FailureKind>([
   ...'ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH EHOSTDOWN ENETUNREACH ENETDOWN ENOTFOUND EAI_AGAIN'

@@ -5,9 +5,10 @@
  * A notification only wakes; whoever listens polls as well.
  */
 import { randomUUID } from 'node:crypto';
-import { type ConnectOptions, quoteName, sessionOptions } from './connect.js';
+import { messageOf } from '../core/errors.js';
+import { type ConnectOptions, quoteName, serversOf } from './connect.js';
 import { ConnectionError } from './failure.js';
-import { Servers } from './servers.js';
+import type { Servers } from './servers.js';
 import type { Session } from './session.js';
 
 export interface Listener {
@@ -18,11 +19,28 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/**
+ * How it stands with hearing. Not heard: `why` is what the connection failed with, or null where there is one, and a
+ * token that was said never arrived.
+ */
+export type Hearing = { readonly hears: true } | { readonly hears: false; readonly why: string | null };
+
+export interface ListenOptions extends Pick<ConnectOptions, 'url' | 'applicationName'> {
+  /**
+   * Where tokens are said, default `url`. Given where `url` leads past a pooler: a token that was said there and is heard
+   * here proves that both lead to one database, since channels belong to a database. An identity kept in a table would
+   * not: a copy has the same one.
+   */
+  readonly speakUrl?: string | undefined;
+}
+
 export interface ListenHandlers {
   /** Something was said on the channel. May be called for what was heard already. */
   notify(payload: string): void;
   /** Listening (again). What was said before is gone: read the queue now. */
   listening(): void;
+  /** It hears, or no longer, or for another reason: told once for each change, and not where nothing could be proven. */
+  changed?(hearing: Hearing): void;
 }
 
 /** Milliseconds. */
@@ -46,17 +64,14 @@ export interface ListenTimes {
  * Listens on a channel until it is closed, over lost connections and failovers. Never rejects: without a connection it
  * tries again with growing pauses, 0.25 to 10 s, and `hears` is false.
  */
-export function listen(
-  options: Pick<ConnectOptions, 'url' | 'applicationName'>,
-  channel: string,
-  on: ListenHandlers,
-  times: ListenTimes = {},
-): Listener {
+export function listen(options: ListenOptions, channel: string, on: ListenHandlers, times: ListenTimes = {}): Listener {
   return new SteadyListener(options, channel, on, times);
 }
 
 class SteadyListener implements Listener {
   readonly #servers: Servers;
+  /** The same, unless tokens are to be said elsewhere. */
+  readonly #speakers: Servers;
   readonly #channel: string;
   readonly #on: ListenHandlers;
   readonly #times: Required<Pick<ListenTimes, 'proofMs' | 'everyMs'>>;
@@ -71,16 +86,19 @@ class SteadyListener implements Listener {
   #next: (() => Promise<void>) | null = null;
   #heard: ((token: string) => void) | null = null;
   #hears = false;
+  #told: string | null = null;
   #failures = 0;
   readonly #closing = new AbortController();
 
   constructor(
-    options: Pick<ConnectOptions, 'url' | 'applicationName'>,
+    { url, speakUrl, applicationName }: ListenOptions,
     channel: string,
     on: ListenHandlers,
     { proofMs = PROOF_MS, everyMs = PROOF_EVERY_MS, deadlineMs = DEADLINE_MS }: ListenTimes,
   ) {
-    this.#servers = new Servers(sessionOptions({ ...options, schema: 'public', deadlineMs }));
+    const servers = (of: string) => serversOf({ url: of, applicationName, schema: null, deadlineMs });
+    this.#servers = servers(url);
+    this.#speakers = speakUrl === undefined ? this.#servers : servers(speakUrl);
     this.#channel = channel;
     this.#on = on;
     this.#times = { proofMs, everyMs };
@@ -105,22 +123,27 @@ class SteadyListener implements Listener {
   async #subscribe(): Promise<void> {
     let session: Session | null = null;
     try {
-      session = await this.#connect();
+      session = await this.#connect(this.#servers);
       this.#attach(session);
       await session.query(`listen ${quoteName(this.#channel)}`);
       await session.query(`listen ${quoteName(this.#proofChannel)}`);
+    } catch (error) {
+      this.#tell({ hears: false, why: messageOf(error) });
+      return this.#lost(session);
+    }
+    try {
       await this.#proveFromOutside(session);
     } catch {
-      // Whoever listens polls too and reports the outage; here it shows as `hears`. A refused login is no different.
+      // Whoever listens polls too and reports the outage; here it shows as `hears`.
       this.#lost(session);
     }
-    if (!session || !this.#isCurrent(session)) return;
+    if (!this.#isCurrent(session)) return;
     this.#failures = 0;
     this.#on.listening();
   }
 
-  async #connect(): Promise<Session> {
-    const session = await this.#servers.open(this.#closing.signal);
+  async #connect(servers: Servers): Promise<Session> {
+    const session = await servers.open(this.#closing.signal);
     this.#closing.signal.throwIfAborted();
     this.#open.add(session);
     return session;
@@ -145,7 +168,7 @@ class SteadyListener implements Listener {
    * hears it, while nobody else's ever arrives.
    */
   async #proveFromOutside(session: Session): Promise<void> {
-    const speaker = await this.#connect();
+    const speaker = await this.#connect(this.#speakers);
     try {
       await this.#prove(session, speaker);
     } finally {
@@ -167,19 +190,33 @@ class SteadyListener implements Listener {
     const hears = await heard;
     if (!this.#isCurrent(session)) return;
     this.#hears = hears;
+    this.#tell(hears ? { hears } : { hears, why: null });
     this.#schedule(this.#times.everyMs, () => this.#proveAgain(session));
   }
 
-  /** Where it heard before it is enough to know that the connection and its subscription are alive. */
+  /**
+   * Where it heard before it is enough to know that the connection and its subscription are alive. Not where tokens are
+   * said elsewhere: after a failover that may be another database.
+   */
   async #proveAgain(session: Session): Promise<void> {
     const heardBefore = this.#hears;
+    const alone = heardBefore && this.#speakers === this.#servers;
     try {
-      await (heardBefore ? this.#prove(session, session) : this.#proveFromOutside(session));
+      await (alone ? this.#prove(session, session) : this.#proveFromOutside(session));
     } catch {
       this.#lost(session);
     }
     // Deaf, though it heard before: a new session may hear again.
     if (heardBefore && !this.#hears) this.#lost(session);
+  }
+
+  /** Told by kind: the words of a failure change from try to try. */
+  #tell(hearing: Hearing): void {
+    if (this.#closing.signal.aborted) return;
+    const kind = hearing.hears ? 'hears' : hearing.why === null ? 'deaf' : 'away';
+    if (kind === this.#told) return;
+    this.#told = kind;
+    this.#on.changed?.(hearing);
   }
 
   /** Starts again later, once per session; null = there was none to be had. */

@@ -4,10 +4,9 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { CapeError } from '../core/errors.js';
-import { inTransaction, type Queryable, quoteName, serverVersion, sessionOptions } from './connect.js';
+import { inTransaction, type Queryable, quoteName, serversOf, serverVersion } from './connect.js';
 import { databaseError, failureOf } from './failure.js';
 import { compareVersions, MIGRATIONS_DIR, type Migration, programVersion, readMigrations } from './migration-files.js';
-import { Servers } from './servers.js';
 import type { Session } from './session.js';
 
 export type { Migration } from './migration-files.js';
@@ -68,14 +67,14 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const { url, schema, dir = MIGRATIONS_DIR } = options;
   const migrations = readMigrations(dir);
   const connection = { url, schema, applicationName: 'cape-worker migrate', deadlineMs: DEADLINE_MS };
-  const servers = new Servers(sessionOptions(connection));
+  const servers = serversOf(connection);
   let session: Session | undefined;
   try {
     session = await servers.open();
     await serverVersion(session);
     const status = check(await statusOf(session, migrations), dir);
     if (status.pending.length === 0) return { applied: [], version: status.version };
-    if (servers.options.target.pooled) throw new CapeError('config', NOT_POOLED);
+    if (session.pooled) throw new CapeError('config', NOT_POOLED);
     return await applyPending(session, migrations, { ...options, dir });
   } catch (error) {
     throw error instanceof CapeError ? error : databaseError(url, error);
@@ -104,7 +103,7 @@ async function applyPending(
 
 /** A session lock taken through a pooler stays with the server's session, and so with strangers. */
 const NOT_POOLED =
-  "migrations can't be applied through a pooler (pgbouncer=true); use a URL that leads to the server itself";
+  "migrations can't be applied through a pooler; run cape-worker migrate with a DATABASE_URL that leads to the server itself";
 
 /** What is applied and what is not. Needs only the right to read `cape_migrations`. */
 export async function migrationStatus(db: Queryable, dir: string = MIGRATIONS_DIR): Promise<MigrationStatus> {

@@ -27,7 +27,24 @@ export interface SessionOptions {
   readonly parameters: Readonly<Record<string, string>>;
   /** Milliseconds that a statement may take. */
   readonly deadlineMs: number;
+  /** A pooler is in between: the next transaction may be given another session of the server. */
+  readonly pooled: boolean;
 }
+
+/** What a server says of itself at the start of a session. */
+export interface Greeting {
+  readonly standby: boolean;
+  /** The schema of the queue's tables as found through the search path; null where there are none. */
+  readonly home: string | null;
+  /** Where a table without a schema would be made. */
+  readonly current: string | null;
+}
+
+/** Without parameters and unprepared: any pooler can hand it on. */
+const GREETING = `
+  select pg_backend_pid() as pid, pg_is_in_recovery() as standby, current_schema()::text as current,
+         (select n.nspname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           where c.oid = to_regclass('cape_issues')) as home`;
 
 export class Session {
   /** Called with what is said on the channels listened to. */
@@ -42,10 +59,12 @@ export class Session {
   #opened = false;
   #answered = false;
   #ended = false;
+  #pooled: boolean;
 
   /** Connects with the first query. */
   constructor(options: SessionOptions, server: Server) {
     this.#options = options;
+    this.#pooled = options.pooled;
     this.#server = server;
     this.#client = this.#createClient();
   }
@@ -55,9 +74,28 @@ export class Session {
     return !this.#ended;
   }
 
+  /** A pooler is in between, as told or as found by `greet`. */
+  get pooled(): boolean {
+    return this.#pooled;
+  }
+
+  /**
+   * Connects and asks who is there. A pooler gives itself away: it hands out process numbers of its own (for cancelling),
+   * since the server's session that answers is another one each time. That holds for one that takes start-up parameters
+   * and drops them, too (pgbouncer's `ignore_startup_parameters`).
+   */
+  async greet(): Promise<Greeting> {
+    const rows = await this.#run(() => this.#client.unsafe<(Greeting & { pid: number })[]>(GREETING));
+    const [row] = rows;
+    if (!row) throw new ConnectionError('LOGIN', `${nameOf(this.#server)} does not answer as Postgres does`);
+    const { pid } = rows.state as unknown as { pid: number };
+    if (pid !== row.pid) this.#pooled = true;
+    return row;
+  }
+
   /** One statement, prepared on first use (not behind a pooler: it hangs there without an error). */
   query<R extends object>(text: string, params: readonly Param[] = []): Promise<R[]> {
-    const prepare = !this.#options.target.pooled;
+    const prepare = !this.#pooled;
     // `simple: false`, or a statement without parameters is sent unprepared.
     const options = { prepare, simple: false } as postgres.UnsafeQueryOptions;
     return this.#run(() => this.#client.unsafe<R[]>(text, [...params], options));

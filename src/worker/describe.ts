@@ -32,7 +32,8 @@ const WORDS_OF_CODE: ReadonlyMap<string, Words> = new Map([
   ['53200', ['is out of memory']],
   ['3D000', NO_DATABASE],
   ['57P04', NO_DATABASE],
-  ['08P01', ['does not speak as expected']],
+  // What pgbouncer says of everything.
+  ['08P01', ['is out of reach through the pooler', "see the pooler's log"]],
   ['TLS', ['and this worker do not agree on TLS', 'check sslmode and the certificates of DATABASE_URL']],
 ]);
 

@@ -4,7 +4,6 @@ import { resolve } from 'node:path';
 import { renewalInterval } from '../config.js';
 import { CapeError, messageOf } from '../core/errors.js';
 import { connect, serverVersion } from '../db/connect.js';
-import { listen } from '../db/listen.js';
 import { programVersion } from '../db/migration-files.js';
 import { createExecutor } from '../execution/keeper-client.js';
 import { databaseId } from '../queue/identity.js';
@@ -12,6 +11,7 @@ import { deregister } from '../queue/workers.js';
 import { assemble, type Base, type Connections, type Tools, type WorkerOptions } from './assemble.js';
 import { Failover } from './failover.js';
 import { findCommand } from './find-command.js';
+import { checkListenUrl, startListening } from './hearing.js';
 import { machineIdentity } from './identity.js';
 import { Outage } from './outage.js';
 import { stateDirOf } from './plan.js';
@@ -46,6 +46,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
 
 /** What can be wrong without a database is found before one is waited for. */
 function prepareTools({ config, workerId, handler, log, environment }: WorkerOptions): Tools {
+  checkListenUrl(config);
   const workingDir = resolve(config.workingDir);
   const logDir = resolve(config.logDir);
   if (handler) return { command: null, executor: null, workingDir, logDir };
@@ -90,14 +91,10 @@ async function work(
   failover.onMoved = () => crew.moved();
   if (base.previous) crew.neighbours.remember(base.previous);
   log.info(`worker ${workerId} is ready (${config.concurrency} at a time, ${tools.command?.label ?? 'handler'})`);
-  const listener = listen(
-    { url: options.databaseUrl, applicationName: `cape-worker ${workerId} listen` },
-    'cape_issues',
-    {
-      notify: (payload) => crew.notified(payload),
-      listening: () => crew.listening(),
-    },
-  );
+  const listener = startListening(options, {
+    notify: (payload) => crew.notified(payload),
+    listening: () => crew.listening(),
+  });
   // A connection that died without a word would be noticed at its next proof, a minute later.
   outage.onOver = () => listener.hurry();
   stopping.attach(crew);

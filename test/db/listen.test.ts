@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, expect, test } from 'vitest';
-import { type Listener, type ListenTimes, listen } from '../../src/db/listen.js';
+import { type Hearing, type Listener, type ListenTimes, listen } from '../../src/db/listen.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startProxy, type TcpProxy } from '../support/proxy.js';
 import { until } from '../support/until.js';
@@ -114,6 +114,32 @@ test('behind a pooler it says that it listens, but not that it hears', async () 
   expect(ear.listener.hears).toBe(false);
   proxy.mode = 'pass';
   await until(() => ear.listener.hears, { what: 'hearing' });
+});
+
+test('a URL that leads past a pooler is proven by what is said through the other one', async () => {
+  const proxy = await proxied();
+  proxy.mode = 'deaf';
+  const told: Hearing[] = [];
+  const elsewhere = await createTestDatabase({ empty: true });
+  const ears = [database.url, elsewhere.url, 'postgres://cape@127.0.0.1:1/cape'].map((url) => {
+    const changed = (hearing: Hearing) => told.push(hearing);
+    const handlers = { notify() {}, listening() {}, changed };
+    const options = { url, speakUrl: proxy.through, applicationName: 'listen-test' };
+    const ear = listen(options, 'cape_issues', handlers, { proofMs: 100, everyMs: 20 });
+    opened.push(ear);
+    return ear;
+  });
+  // The first proves itself again and again, the second stays deaf, the third comes back to nothing: told once each.
+  await until(() => proxy.accepted >= 8, { what: 'several proofs' });
+  expect(ears.map(({ hears }) => hears)).toEqual([true, false, false]);
+  expect(told).toHaveLength(3);
+  expect(told).toEqual(
+    expect.arrayContaining([
+      { hears: true },
+      { hears: false, why: null },
+      { hears: false, why: expect.stringContaining('ECONNREFUSED') },
+    ]),
+  );
 });
 
 test('closing leaves no connection behind, also while it is trying', async () => {

@@ -162,7 +162,7 @@ test('a program that is killed in the middle leaves the lock to the next', async
 
 test('nothing is applied through a pooler, where the lock would stay with strangers', async () => {
   const url = `${database.url}?pgbouncer=true`;
-  await expect(run({ url })).rejects.toThrow("migrations can't be applied through a pooler (pgbouncer=true)");
+  await expect(run({ url })).rejects.toThrow("migrations can't be applied through a pooler");
   await run();
   expect(await run({ url })).toEqual({ applied: [], version: 2 });
 });

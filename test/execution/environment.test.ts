@@ -13,6 +13,7 @@ const worker = {
   DATABASE_URL: 'postgres://secret',
   PGPASSWORD: 'secret',
   CAPE_LEASE: '300',
+  CAPE_LISTEN_URL: 'postgres://secret',
   CAPE_RUN: 'outer',
   NODE_OPTIONS: '--inspect',
   NOTIFY_SOCKET: '/run/notify',
