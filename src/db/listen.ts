@@ -88,6 +88,8 @@ class SteadyListener implements Listener {
   #hears = false;
   #told: string | null = null;
   #failures = 0;
+  /** The next pause is left out. */
+  #hurried = false;
   readonly #closing = new AbortController();
 
   constructor(
@@ -110,7 +112,9 @@ class SteadyListener implements Listener {
   }
 
   hurry(): void {
+    // A try that is under way may be about to fail on what was the case before.
     if (this.#next) this.#schedule(0, this.#next);
+    else this.#hurried = true;
   }
 
   async close(): Promise<void> {
@@ -139,6 +143,7 @@ class SteadyListener implements Listener {
     }
     if (!this.#isCurrent(session)) return;
     this.#failures = 0;
+    this.#hurried = false;
     this.#on.listening();
   }
 
@@ -228,7 +233,8 @@ class SteadyListener implements Listener {
     session?.destroy(new ConnectionError('LOST', `nothing is heard on "${this.#channel}"`));
     // A fleet that lost its server in one instant is not to come back in one.
     const ms = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** this.#failures++) * (0.8 + 0.4 * Math.random());
-    this.#schedule(ms, () => this.#subscribe());
+    this.#schedule(this.#hurried ? 0 : ms, () => this.#subscribe());
+    this.#hurried = false;
   }
 
   #schedule(ms: number, what: () => Promise<void>): void {
