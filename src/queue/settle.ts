@@ -45,13 +45,14 @@ export function stripText(settlement: Settlement): Settlement {
 
 /**
  * What became of settlements whose answer got lost. `held`: not written, send it again; `lost`: the attempt was taken
- * from us. Asking comes before sending again: a settlement that was written finds no lease and would be told "lost".
+ * from us, and history says something else of it, such as a rescuer's `crashed`. Asking comes before sending again: a
+ * settlement that was written finds no lease and would be told "lost".
  */
 export async function settledOrHeld(
   db: Queryable,
-  attempts: readonly Held[],
+  attempts: readonly (Held & { readonly outcome: Pick<Outcome, 'kind'> })[],
 ): Promise<(Held & { state: 'settled' | 'held' | 'lost' })[]> {
-  return db.query(SETTLED_OR_HELD, heldParams(attempts));
+  return db.query(SETTLED_OR_HELD, [...heldParams(attempts), arrayOf(attempts.map(({ outcome }) => outcome.kind))]);
 }
 
 /** The two parameters `ids::int[], tokens::uuid[]` of statements on attempts in our hands. */
@@ -124,8 +125,8 @@ const SETTLE = `with ${settleSteps(1)} select id, status from settled`;
 // An attempt is found through its issue: the key of cape_attempts begins with it, and there is no index on tokens.
 const SETTLED_OR_HELD = `
   select v.id, v.token, case when a.token is not null then 'settled' when l.token is not null then 'held' else 'lost' end as state
-    from unnest($1::int[], $2::uuid[]) as v(id, token)
-    left join (select issue_id, token from cape_attempts where issue_id = any($1::int[])) a
-      on a.issue_id = v.id and a.token = v.token
+    from unnest($1::int[], $2::uuid[], $3::text[]) as v(id, token, outcome)
+    left join (select issue_id, token, outcome from cape_attempts where issue_id = any($1::int[])) a
+      on a.issue_id = v.id and a.token = v.token and a.outcome = v.outcome
     left join (select issue_id, token from cape_leases where issue_id = any($1::int[])) l
       on l.issue_id = v.id and l.token = v.token`;

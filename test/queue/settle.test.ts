@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { failureOf } from '../../src/db/failure.js';
+import { releaseDead } from '../../src/queue/rescue.js';
 import { settle, settledOrHeld, stripText } from '../../src/queue/settle.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type Actor, actor, claimAs, done, ended, insert, renewed, requeued, stored } from './actors.js';
@@ -122,9 +123,15 @@ describe('settle', () => {
     const written = await one('written');
     const open = await one('open');
     await settle(t.db, [done(written.claimed)]);
-    const attempts = [written, open].map(({ id, claimed }) => ({ id, token: claimed.token }));
-    const answers = await settledOrHeld(t.db, [...attempts, { id: open.id, token: randomUUID() }]);
+    const attempts = [written, open].map(({ claimed }) => done(claimed));
+    const answers = await settledOrHeld(t.db, [...attempts, { ...done(open.claimed), token: randomUUID() }]);
     expect(answers.map(({ state }) => state)).toEqual(['settled', 'held', 'lost']);
+  });
+
+  test('an attempt that a rescuer has booked as a crash is lost, not settled', async () => {
+    const { claimed } = await one('taken meanwhile');
+    await releaseDead(t.db, worker.instance);
+    expect(await settledOrHeld(t.db, [done(claimed)])).toMatchObject([{ state: 'lost' }]);
   });
 
   test('NUL and broken Unicode in the texts are replaced, not fatal', async () => {

@@ -34,8 +34,13 @@ async function cutTurn(hand: readonly Claim[], send: () => Promise<unknown>, tok
   const error = await send().catch((thrown: unknown) => thrown);
   proxy.mode = 'pass';
   expect(failureOf(error)).toMatchObject({ unclear: true });
-  const attempts = hand.map(({ issue, token }) => ({ id: issue.id, token }));
-  return { states: await settledOrHeld(db, attempts), claims: await claimedBy(db, token) };
+  return {
+    states: await settledOrHeld(
+      db,
+      hand.map((claim) => done(claim)),
+    ),
+    claims: await claimedBy(db, token),
+  };
 }
 
 test('with every third reply cut, asking by token settles each attempt once and orphans none', async () => {
