@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Exit } from '../core/outcome.js';
-import { isPast, now, within } from './clock.js';
+import { after, isPast, now, within } from './clock.js';
 import type { FifoPool } from './fifos.js';
 import type { GroupNotes } from './group-notes.js';
 import type { GroupWatch } from './group-watch.js';
@@ -113,7 +113,9 @@ export class KeeperRun {
   /** Ends it where a deadline has passed. */
   check(at: Deadline): void {
     const idleMs = this.spec.idleTimeoutMs;
-    if (isPast(this.until, at)) this.end('unconfirmed');
+    // We were frozen, and with us the host: the lease may be another's by now, who need not wait for our grace.
+    if (isPast(after(this.until, this.spec.graceMs), at)) this.kill('unconfirmed');
+    else if (isPast(this.until, at)) this.end('unconfirmed');
     else if (at.mono > this.#timeoutAt) this.end('timed_out');
     else if (idleMs > 0 && at.mono - this.#pump.lastOutput > idleMs) this.end('idle');
   }
@@ -122,13 +124,15 @@ export class KeeperRun {
   end(why: EndReason): void {
     if (this.#why || this.#ending || identify(this.pid) === null) return;
     this.#why = why;
+    // At once: what follows begins with a look at all processes.
+    if (this.#graceMs === 0) signal(-this.pid, 'SIGKILL');
     void this.#finish();
   }
 
-  /** No more grace. */
-  kill(): void {
+  /** No more grace, also where it is being ended already. */
+  kill(why: EndReason = 'interrupted'): void {
     this.#graceMs = 0;
-    this.end('interrupted');
+    this.end(why);
   }
 
   /** Group, strays, output, notes: one order for an exit, a timeout, a cancel, a lost lease and a lost worker. */

@@ -22,6 +22,8 @@ export interface LeaseKeeperParts {
   readonly intervalMs: number;
   /** How long after a confirmed renewal a run may go on, milliseconds. */
   readonly trustMs: number;
+  /** Between SIGTERM and SIGKILL, milliseconds. */
+  readonly graceMs: number;
   /** Tells the keeper process the new deadlines. */
   readonly confirm: (deadlines: (readonly [string, Deadline])[]) => void;
   readonly onRenewed: () => void;
@@ -125,8 +127,11 @@ export class LeaseKeeper {
 
   #fence(): void {
     const time = now();
-    for (const active of this.#parts.attempts.active) {
-      if (isPast(active.until, time)) active.run.end('unconfirmed');
+    for (const { until, run } of this.#parts.attempts.active) {
+      if (!isPast(until, time)) continue;
+      run.end('unconfirmed');
+      // This process was frozen: the lease may be another's by now.
+      if (isPast(after(until, this.#parts.graceMs), time)) run.kill();
     }
   }
 }
