@@ -21,7 +21,7 @@ export function isPast(deadline: Deadline, at: Deadline = now()): boolean {
 }
 
 /** Waits for a promise, but no longer than `ms`. True where it came in time. */
-export async function within(promise: Promise<void>, ms: number): Promise<boolean> {
+export async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((done) => {
     timer = setTimeout(done, ms, false);

@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../core/errors.js';
 import type { Log } from '../log.js';
 import { within } from './clock.js';
+import { machineIdentity } from './machine.js';
 import { identify } from './processes.js';
 import { type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
 import { KEEPER_VARIABLE } from './sweep.js';
@@ -157,7 +158,7 @@ function configure({ stateDir, graceMs, toolPath }: LinkOptions): KeeperConfig {
   const dir = join(realpathSync(stateDir), token);
   mkdirSync(dir, { mode: 0o700 });
   const worker = identify(process.pid) ?? { pid: process.pid, start: '' };
-  return { token, dir, worker, graceMs, toolPath };
+  return { token, dir, worker, machine: machineIdentity(), graceMs, toolPath };
 }
 
 function spawnKeeper(config: KeeperConfig, nodeArgs: readonly string[]): ChildProcess {

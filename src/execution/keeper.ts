@@ -123,13 +123,14 @@ class Keeper {
 
   /** Tells who guards the commands: to the worker, and on disk before the first command starts. */
   #introduce(wardenPid: number): void {
-    const { dir, token, worker, graceMs } = this.#config;
+    const { dir, token, worker, machine, graceMs } = this.#config;
     const record: HelperRecord = {
       token,
       groupsFile: join(dir, 'groups'),
       worker,
       keeper: identify(process.pid) ?? { pid: process.pid, start: '' },
       warden: identify(wardenPid),
+      machine,
       graceMs,
     };
     writeFileSync(join(dir, 'record.new'), JSON.stringify(record), { mode: 0o600 });

@@ -8,6 +8,8 @@ export interface KeeperConfig {
   /** The keeper's own folder: FIFOs, the notes of groups, its record. */
   readonly dir: string;
   readonly worker: ProcessIdentity;
+  /** This boot and pid namespace, where the system tells. */
+  readonly machine: string | null;
   /** Between SIGTERM and SIGKILL when the warden ends everything, milliseconds. */
   readonly graceMs: number;
   /** PATH for the tools that the helpers need (sh, mkfifo, grep). */

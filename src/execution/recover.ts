@@ -1,7 +1,10 @@
 /** For a successor on the same machine: proof that a dead worker left nothing, made where it is not there yet. */
-import { readdir, readFile, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf } from '../core/errors.js';
+import { type FoundRecord, keeperFolders, readRecord } from './helper-record.js';
+import { machineIdentity } from './machine.js';
 import { isAlive } from './processes.js';
 import type { HelperRecord, ProcessIdentity } from './spec.js';
 import { notedGroups, ownerOf, runWarden, TOOL_PATH } from './warden.js';
@@ -36,7 +39,7 @@ export async function endLeftovers(
   try {
     for (const each of await allRecords(record, options.stateDir)) {
       // Of a process that has taken the dead one's id: waited for, the issues would wait for as long as it has work.
-      if (isAlive(each.worker)) continue;
+      if (isAlive(each.record.worker)) continue;
       if (!(await endOne(each, options))) return false;
     }
     return true;
@@ -45,7 +48,34 @@ export async function endLeftovers(
   }
 }
 
-async function endOne(record: HelperRecord, options: RecoveryOptions): Promise<boolean> {
+/**
+ * Ends what processes before this one left in the same folder, by what they noted there: no database has to be asked
+ * for it, so that commands do not outlive worker, keeper and warden for as long as it is away. Only where the record is
+ * of this boot and pid namespace; a pid alone is never acted on.
+ * @param tell what is worth saying, a line each
+ */
+export async function endOrphans(stateDir: string, tell: (line: string) => void): Promise<void> {
+  const machine = machineIdentity();
+  if (machine === null) return;
+  const folders = await keeperFolders(stateDir).catch((error) => {
+    tell(`can't look for what an earlier process left in ${stateDir}: ${messageOf(error)}`);
+    return [];
+  });
+  await Promise.all(folders.map((folder) => endOrphan(folder, machine, tell)));
+}
+
+async function endOrphan(folder: string, machine: string, tell: (line: string) => void): Promise<void> {
+  try {
+    const found = await readRecord(folder);
+    if (found?.record.machine !== machine || isAlive(found.record.worker)) return;
+    if (!(await endOne(found, {})))
+      tell(`worker process ${found.record.worker.pid} is gone, but not everything that it started`);
+  } catch (error) {
+    tell(`can't end what the keeper of ${folder} may have left: ${messageOf(error)}`);
+  }
+}
+
+async function endOne({ record, folder }: FoundRecord, options: RecoveryOptions): Promise<boolean> {
   const { keeper, warden, token, graceMs } = record;
   const helpers = warden ? [keeper, warden] : [keeper];
   if (!(await allGone(helpers, options.waitMs ?? 2 * graceMs + HELPERS_MS))) return false;
@@ -54,29 +84,27 @@ async function endOne(record: HelperRecord, options: RecoveryOptions): Promise<b
   if (!(await runWarden(record, groups, options.toolPath ?? TOOL_PATH))) return false;
   // A group whose leader is dead and whose members show no token may be a stranger's: neither ended nor sworn to.
   if (noted.some((group) => ownerOf(group, token) !== 'gone')) return false;
-  await rm(dirname(record.groupsFile), { recursive: true, force: true });
+  // Only a folder that we found: a path out of the database could name any.
+  if (folder) await rm(folder, { recursive: true, force: true });
   return true;
 }
 
 /** The given record and those on disk; the latter are newer, since a warden may have been replaced since. */
-async function allRecords(given: HelperRecord | null, stateDir: string | undefined): Promise<HelperRecord[]> {
-  const folders = stateDir ? (await readdir(stateDir)).map((name) => join(stateDir, name)) : [];
+async function allRecords(given: HelperRecord | null, stateDir: string | undefined): Promise<FoundRecord[]> {
+  const folders = stateDir ? await keeperFolders(stateDir) : [];
   if (given) folders.push(dirname(given.groupsFile));
-  const found = await Promise.all(folders.map(readRecord));
-  const records = new Map(given ? [[given.token, given]] : []);
-  for (const record of found) if (record) records.set(record.token, record);
+  const machine = machineIdentity();
+  const records = new Map<string, FoundRecord>(given ? [[given.token, { record: given, folder: null }]] : []);
+  for (const found of await Promise.all(folders.map(readRecord))) {
+    // Of another boot, or another container with the same folder: its pids say nothing here.
+    if (found && isOf(found.record, machine)) records.set(found.record.token, found);
+  }
   return [...records.values()];
 }
 
-async function readRecord(folder: string): Promise<HelperRecord | null> {
-  try {
-    return JSON.parse(await readFile(join(folder, 'record.json'), 'utf8')) as HelperRecord;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // No record: nothing was started from there, or it was left in peace.
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw error;
-  }
+/** Records of older versions do not tell; then the worker's row in the database has. */
+function isOf(record: HelperRecord, machine: string | null): boolean {
+  return (record.machine ?? machine) === machine;
 }
 
 async function allGone(processes: readonly ProcessIdentity[], limitMs: number): Promise<boolean> {

@@ -80,6 +80,8 @@ export interface HelperRecord {
   readonly worker: ProcessIdentity;
   readonly keeper: ProcessIdentity;
   readonly warden: ProcessIdentity | null;
+  /** The boot and pid namespace in which these pids mean something. Missing, or null: not known. */
+  readonly machine?: string | null | undefined;
   /** Between SIGTERM and SIGKILL when they end everything, milliseconds. */
   readonly graceMs: number;
 }

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { machineIdentity } from '../../src/execution/machine.js';
 import { identify, isAlive, signal } from '../../src/execution/processes.js';
-import { endLeftovers } from '../../src/execution/recover.js';
+import { endLeftovers, endOrphans } from '../../src/execution/recover.js';
 import type { HelperRecord, ProcessIdentity } from '../../src/execution/spec.js';
 import { allGone, fixture, GRACE_MS, processesIn, specOf, TREE, tempDir } from './harness.js';
 
@@ -118,4 +119,97 @@ describe('a successor on the same machine', () => {
     expect(identify(Number(line))).not.toBeNull();
     signal(Number(line), 'SIGKILL');
   });
+});
+
+describe('a worker that starts, before it has reached any database', () => {
+  const lines: string[] = [];
+  const tell = (line: string) => void lines.push(line);
+  beforeEach(() => void lines.splice(0));
+  const recordOf = (helpers: HelperRecord) => join(dirname(helpers.groupsFile), 'record.json');
+  /** The keeper's record, changed. */
+  function rewrite(helpers: HelperRecord, changes: object): void {
+    const record = JSON.parse(readFileSync(recordOf(helpers), 'utf8'));
+    writeFileSync(recordOf(helpers), JSON.stringify({ ...record, ...changes }));
+  }
+
+  it('ends what the process before it left when it was killed with its helpers', async () => {
+    const { worker, helpers, tree } = await startWorker();
+    killAll(worker, helpers);
+    await allGone([worker, helpers.keeper, helpers.warden!], 2000);
+    expect(tree.some(isAlive)).toBe(true);
+    await endOrphans(dir, tell);
+    expect(tree.filter(isAlive)).toEqual([]);
+    expect(existsSync(dirname(helpers.groupsFile))).toBe(false);
+    expect(lines).toEqual([]);
+  });
+
+  it('leaves one that lives alone', async () => {
+    const { worker, helpers, tree } = await startWorker();
+    await endOrphans(dir, tell);
+    expect([...tree, helpers.keeper].filter(isAlive)).toHaveLength(TREE + 1);
+    signal(worker.pid, 'SIGKILL');
+    await endOrphans(dir, tell);
+    expect(tree.filter(isAlive)).toEqual([]);
+  });
+
+  it.each([
+    ['of another boot', { machine: '00000000-0000-0000-0000-000000000000 pid:[4026531836]' }],
+    ['that does not say of which machine it is', { machine: undefined }],
+    ['of a program that says other things', { keeper: 'unknown' }],
+  ])('acts on no record %s', async (_, changes) => {
+    const { worker, helpers, tree } = await startWorker();
+    killAll(worker, helpers);
+    await allGone([worker, helpers.keeper, helpers.warden!], 2000);
+    rewrite(helpers, changes);
+    const alive = tree.filter(isAlive).length;
+    await endOrphans(dir, tell);
+    expect(tree.filter(isAlive)).toHaveLength(alive);
+    expect(existsSync(recordOf(helpers))).toBe(true);
+    rewrite(helpers, { ...helpers });
+    await endOrphans(dir, tell);
+    expect(tree.filter(isAlive)).toEqual([]);
+  });
+
+  it('acts on no pid that a stranger has by now, be it noted as keeper, warden or group', async () => {
+    const stranger = spawn('/bin/sleep', ['300'], { detached: true, stdio: 'ignore' });
+    const dead = { pid: stranger.pid!, start: '1' };
+    const folder = join(dir, 'no-such-token');
+    mkdirSync(folder);
+    const groupsFile = join(folder, 'groups');
+    writeFileSync(groupsFile, `+ ${stranger.pid} 1\n`);
+    const machine = machineIdentity();
+    const record = {
+      token: 'no-such-token',
+      groupsFile,
+      worker: dead,
+      keeper: dead,
+      warden: dead,
+      machine,
+      graceMs: 200,
+    };
+    writeFileSync(join(folder, 'record.json'), JSON.stringify(record));
+    await endOrphans(dir, tell);
+    expect(existsSync(folder)).toBe(false);
+    expect(identify(stranger.pid!)).not.toBeNull();
+    stranger.kill('SIGKILL');
+  });
+
+  it('is not stopped by a record that is torn, nor by a folder that is not there', async () => {
+    mkdirSync(join(dir, 'torn'));
+    writeFileSync(join(dir, 'torn', 'record.json'), '{"token":"ab');
+    await endOrphans(dir, tell);
+    expect(lines).toEqual([]);
+    await endOrphans(join(dir, 'nowhere'), tell);
+    expect(lines).toEqual([expect.stringContaining('nowhere')]);
+  });
+});
+
+it('a record that only a database row tells of removes no folder', async () => {
+  const folder = join(dir, 'precious');
+  mkdirSync(folder);
+  const dead = { pid: process.pid, start: '1' };
+  const groupsFile = join(folder, 'groups');
+  const record = { token: 'no-such-token', groupsFile, worker: dead, keeper: dead, warden: null, graceMs: 200 };
+  expect(await endLeftovers(record, dead)).toBe(true);
+  expect(existsSync(folder)).toBe(true);
 });
