@@ -51,13 +51,18 @@ export async function rescue(db: Queryable, seen: readonly SeenLease[]): Promise
 /**
  * Takes everything from a process that is proven dead: its worker, keeper and warden are gone and nothing of what they
  * started is left. No lease has to run out first.
+ * @param except issues that are left alone: how their attempts ended is known, and is still to be written
  * @returns what was taken, and how many leases are left because their issues were locked: try again for those
  */
-export async function releaseDead(db: Queryable, instance: string): Promise<{ taken: Rescued[]; left: number }> {
+export async function releaseDead(
+  db: Queryable,
+  instance: string,
+  except: readonly number[] = [],
+): Promise<{ taken: Rescued[]; left: number }> {
   const leases = await db.query<SeenLease>(
     `select issue_id, token, worker_id, lease_until::text as lease_until
-       from cape_leases where instance = $1::uuid`,
-    [instance],
+       from cape_leases where instance = $1::uuid and issue_id <> all($2::int[])`,
+    [instance, arrayOf(except)],
   );
   if (leases.length === 0) return { taken: [], left: 0 };
   const taken = await db.query<Rescued>(TAKE, takeParams(leases, true));

@@ -12,15 +12,19 @@ import { Crew } from './crew.js';
 import { Gate } from './gate.js';
 import type { Handler } from './handler.js';
 import { HelperNote } from './helper-note.js';
+import { KeptVerdicts } from './kept-verdicts.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Neighbours } from './neighbours.js';
 import type { Outage } from './outage.js';
 import { Rescuer } from './rescuer.js';
 import { Settler } from './settler.js';
+import { StartRecovery } from './start-recovery.js';
 import { commandStarter, handlerStarter } from './starter.js';
 import type { Stopping } from './stopping.js';
 import { UnclearClaims } from './unclear-claims.js';
 import { Upkeep } from './upkeep.js';
+import { VerdictDelivery } from './verdict-delivery.js';
+import { verdictDirOf } from './verdict-file.js';
 import { WaitingMark } from './waiting-mark.js';
 import { Bell } from './wake.js';
 
@@ -57,6 +61,8 @@ export interface Base {
   readonly databaseId: string;
   /** The process that had this worker id before. */
   readonly previous: WorkerRow | null;
+  /** The ending of what that process left running. */
+  readonly trees: Promise<void>;
 }
 
 /** An issue that could not be started through no fault of its own is tried again after so long. */
@@ -89,12 +95,18 @@ export function assemble(
     host: hostname(),
     log,
     onEnded: (outcome) => {
+      kept?.watch();
       if (outcome.kind === 'unrunnable') gate.failed(outcome.error ?? 'unknown');
       // What we ended ourselves may have been ended before it began.
       else if (!['interrupted', 'cancelled', 'lost'].includes(outcome.kind)) gate.opened();
       bell.ring();
     },
   });
+  const origin = { database: base.databaseId, schema: config.schema };
+  const dir = tools.executor ? verdictDirOf(tools.logDir, workerId) : null;
+  const kept = dir
+    ? new KeptVerdicts({ dir, origin, workerId, instance, unsettled: () => attempts.unsettled(), log })
+    : null;
   const mark = new WaitingMark(queue, instance);
   const loop = new ClaimLoop({
     ...{ db: queue, attempts, mark, gate, outage, bell, workerId, instance, trustMs },
@@ -110,7 +122,17 @@ export function assemble(
   const helpers = tools.executor ? new HelperNote(leases, instance, tools.executor) : null;
   let taken = false;
   const keeper = new LeaseKeeper({
-    ...{ db: leases, attempts, mark, outage, instance, intervalMs, trustMs, leaseMs: config.lease },
+    ...{
+      db: leases,
+      attempts,
+      mark,
+      outage,
+      instance,
+      intervalMs,
+      trustMs,
+      leaseMs: config.lease,
+      graceMs: config.grace,
+    },
     confirm: (deadlines) => tools.executor?.confirm(deadlines),
     onRenewed: () => helpers?.write(),
     onTaken: () => {
@@ -119,7 +141,11 @@ export function assemble(
       crew.giveBack();
     },
   });
-  const neighbours = new Neighbours(leases, base.machine, instance, log);
+  const delivery = new VerdictDelivery(leases, origin, log, (ms) => upkeep.promoteIn(ms));
+  const neighbours = new Neighbours(leases, base.machine, instance, delivery, log);
+  const recovery = new StartRecovery({
+    ...{ delivery, dir, instance, neighbours, outage, previous: base.previous, trees: base.trees },
+  });
   const upkeep = new Upkeep({
     ...{ db: leases, neighbours, outage, log, intervalMs, logDir: tools.logDir, issueLogDays: config.issueLogDays },
     rescuer: new Rescuer(leases, intervalMs + config.grace + LEASE_MARGIN_MS, log),
@@ -132,7 +158,8 @@ export function assemble(
     loop,
     keeper,
     upkeep,
-    neighbours,
+    recovery,
+    kept,
     trustMs,
     wasTaken: () => taken,
     disconnect,

@@ -1,9 +1,11 @@
 /** The three loops that make a worker (queue, leases, upkeep), and how they stop together. */
 import { CapeError } from '../core/errors.js';
+import type { Log } from '../log.js';
 import type { Attempts } from './attempts.js';
 import type { ClaimLoop } from './claim-loop.js';
+import type { KeptVerdicts } from './kept-verdicts.js';
 import type { LeaseKeeper } from './lease-keeper.js';
-import type { Neighbours } from './neighbours.js';
+import type { StartRecovery } from './start-recovery.js';
 import type { Upkeep } from './upkeep.js';
 
 /** How long a stopping worker tries to write back what has ended where the database is away. */
@@ -15,7 +17,9 @@ export interface CrewParts {
   readonly loop: ClaimLoop;
   readonly keeper: LeaseKeeper;
   readonly upkeep: Upkeep;
-  readonly neighbours: Neighbours;
+  readonly recovery: StartRecovery;
+  /** Null for a worker that writes no files. */
+  readonly kept: KeptVerdicts | null;
   /** How long after its last renewal a lease counts as ours, milliseconds. */
   readonly trustMs: number;
   readonly wasTaken: () => boolean;
@@ -37,8 +41,20 @@ export class Crew {
     this.#parts = parts;
   }
 
-  get neighbours(): Neighbours {
-    return this.#parts.neighbours;
+  /** Resolves when claims may begin: what the process before left is dealt with, or takes too long. */
+  recover(stop: AbortSignal): Promise<void> {
+    return this.#parts.recovery.begin(stop);
+  }
+
+  /** When nothing runs any more: what could not be written is on disk before this process goes. */
+  async keepUnsettled(log: Log): Promise<void> {
+    this.#parts.recovery.end();
+    const kept = (await this.#parts.kept?.close()) ?? [];
+    if (kept.length > 0)
+      log.warn(
+        `issue ${kept.join(', ')}: the outcome could not be written; it is kept on disk and will be delivered when this ` +
+          'worker, or another one on this machine, runs',
+      );
   }
 
   /** What was said before is gone: look at everything. */

@@ -3,7 +3,7 @@
  * lease: the worker and its helpers are gone by pid and start time, and the warden's script has ended what they left.
  */
 import type { Queryable } from '../db/connect.js';
-import { now } from '../execution/clock.js';
+import { now, within } from '../execution/clock.js';
 import { isAlive } from '../execution/processes.js';
 import { endLeftovers } from '../execution/recover.js';
 import type { HelperRecord } from '../execution/spec.js';
@@ -11,7 +11,11 @@ import type { Log } from '../log.js';
 import { releaseDead } from '../queue/rescue.js';
 import { markDead, neighbours, type WorkerRow } from '../queue/workers.js';
 import { stateDirOf } from './plan.js';
+import type { VerdictDelivery } from './verdict-delivery.js';
+import { verdictDirOf } from './verdict-file.js';
 
+/** What a dead worker had ended waits so long for the end of what still ran: its leases may be short. */
+const TREES_MS = 5000;
 /** Without proof it is tried again: helpers may take their time. */
 const TRY_AGAIN_MS = 10_000;
 
@@ -28,15 +32,17 @@ export class Neighbours {
   readonly #db: Queryable;
   readonly #machine: string | null;
   readonly #instance: string;
+  readonly #delivery: VerdictDelivery;
   readonly #log: Log;
   #known = new Map<string, Known>();
   #checking = false;
 
   /** @param machine identity of this machine; null: nobody is ever proven dead */
-  constructor(db: Queryable, machine: string | null, instance: string, log: Log) {
+  constructor(db: Queryable, machine: string | null, instance: string, delivery: VerdictDelivery, log: Log) {
     this.#db = db;
     this.#machine = machine;
     this.#instance = instance;
+    this.#delivery = delivery;
     this.#log = log;
   }
 
@@ -78,25 +84,43 @@ export class Neighbours {
     return time >= known.tryAt && !isAlive({ pid: known.row.pid, start: known.row.pid_start });
   }
 
-  /** Proves a worker dead, ends what it left, and releases its issues at once. Without proof the leases' time decides. */
+  /**
+   * Ends what a dead worker left, delivers what it had ended, and releases the rest at once: in this order, and the last
+   * only with proof. Without proof the leases' time decides.
+   */
   async #takeOver(known: Known): Promise<void> {
     const { id, pid, pid_start, log_dir, instance } = known.row;
     const helpers = known.row.helpers as HelperRecord | null;
     const stateDir = log_dir === null ? {} : { stateDir: stateDirOf(log_dir, id) };
-    if (!(await endLeftovers(helpers, { pid, start: pid_start }, stateDir))) {
-      if (!known.told)
-        this.#log.warn(
-          `worker ${id} (pid ${pid}) is gone, but not everything that it started, as far as can be seen; ` +
-            'its issues wait for that, or for their leases to run out',
-        );
-      known.told = true;
-      known.tryAt = now().mono + TRY_AGAIN_MS;
+    const proof = endLeftovers(helpers, { pid, start: pid_start }, stateDir);
+    await within(proof, TREES_MS);
+    // Waited for in any case: begun again beside it, both would send SIGTERM.
+    const undelivered = await this.#deliver(known.row).finally(() => proof);
+    if (!(await proof)) {
+      this.#unproven(known);
       return;
     }
-    const { taken, left } = await releaseDead(this.#db, instance);
+    const { taken, left } = await releaseDead(this.#db, instance, undelivered);
     for (const issue of taken) this.#log.warn(`issue ${issue.id}: worker ${id} (pid ${pid}) died; now ${issue.status}`);
-    if (left > 0) return; // locked rows: again at the next look
+    if (left + undelivered.length > 0) return; // locked rows: again at the next look
     await markDead(this.#db, instance);
     this.#known.delete(instance);
+  }
+
+  /** @returns the issues whose outcomes are known and could not be written yet */
+  async #deliver({ log_dir, id, instance }: WorkerRow): Promise<number[]> {
+    if (log_dir === null) return [];
+    return this.#delivery.deliver(verdictDirOf(log_dir, id), (of) => of === instance);
+  }
+
+  #unproven(known: Known): void {
+    const { id, pid } = known.row;
+    if (!known.told)
+      this.#log.warn(
+        `worker ${id} (pid ${pid}) is gone, but not everything that it started, as far as can be seen; ` +
+          'its issues wait for that, or for their leases to run out',
+      );
+    known.told = true;
+    known.tryAt = now().mono + TRY_AGAIN_MS;
   }
 }

@@ -6,13 +6,14 @@ import { CapeError, messageOf } from '../core/errors.js';
 import { connect, serverVersion } from '../db/connect.js';
 import { programVersion } from '../db/migration-files.js';
 import { createExecutor } from '../execution/keeper-client.js';
+import { machineIdentity } from '../execution/machine.js';
+import { endOrphans } from '../execution/recover.js';
 import { databaseId } from '../queue/identity.js';
 import { deregister } from '../queue/workers.js';
 import { assemble, type Base, type Connections, type Tools, type WorkerOptions } from './assemble.js';
 import { Failover } from './failover.js';
 import { findCommand } from './find-command.js';
 import { checkListenUrl, startListening } from './hearing.js';
-import { machineIdentity } from './identity.js';
 import { Outage } from './outage.js';
 import { stateDirOf } from './plan.js';
 import { onceReachable, prepareSchema, registerWorker } from './start-up.js';
@@ -20,10 +21,14 @@ import { onceReachable, prepareSchema, registerWorker } from './start-up.js';
 /** Longest wait for an answer to a renewal. */
 const LEASE_DEADLINE_MS = 10_000;
 
+const done = Promise.resolve();
+
 /** Runs a worker from start to end. */
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { config, databaseUrl: url, workerId, log, stopping } = options;
   const tools = prepareTools(options);
+  // Commands of a process that died must not live on for as long as the database is away.
+  const trees = tools.executor ? endOrphans(stateDirOf(tools.logDir, workerId), (line) => log.warn(line)) : done;
   const failover = new Failover(log);
   const shared = {
     url,
@@ -37,7 +42,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const connections = { queue: connect(shared), leases: connect({ ...shared, deadlineMs }) };
   try {
     const base = await onceReachable(() => settleIn(options, tools, connections), log, stopping.asked);
-    if (base) await work(options, tools, connections, base, failover);
+    if (base) await work(options, tools, connections, { ...base, trees }, failover);
   } finally {
     await tools.executor?.close();
     await Promise.all([connections.queue.close(), connections.leases.close()]);
@@ -62,7 +67,11 @@ function prepareTools({ config, workerId, handler, log, environment }: WorkerOpt
 }
 
 /** May be done again from its beginning at any time. */
-async function settleIn(options: WorkerOptions, tools: Tools, { queue, leases }: Connections): Promise<Base> {
+async function settleIn(
+  options: WorkerOptions,
+  tools: Tools,
+  { queue, leases }: Connections,
+): Promise<Omit<Base, 'trees'>> {
   const { config, workerId, instance, databaseUrl, log } = options;
   await serverVersion(queue);
   await prepareSchema(queue, databaseUrl, config, log);
@@ -89,7 +98,6 @@ async function work(
   const outage = new Outage(log);
   const crew = assemble(options, tools, connections, base, outage);
   failover.onMoved = () => crew.moved();
-  if (base.previous) crew.neighbours.remember(base.previous);
   log.info(`worker ${workerId} is ready (${config.concurrency} at a time, ${tools.command?.label ?? 'handler'})`);
   const listener = startListening(options, {
     notify: (payload) => crew.notified(payload),
@@ -99,11 +107,13 @@ async function work(
   outage.onOver = () => listener.hurry();
   stopping.attach(crew);
   try {
+    await crew.recover(stopping.asked);
     await crew.run();
   } finally {
     stopping.detach();
     await listener.close();
     await tools.executor?.close();
+    await crew.keepUnsettled(log);
     // Best effort: the row's heartbeat grows old by itself.
     await deregister(connections.leases, instance).catch((error) => log.debug(`not deregistered: ${messageOf(error)}`));
   }

@@ -1,11 +1,12 @@
 /** Writing back what has ended, whatever happens to the statement that does it. */
 import type { Queryable } from '../db/connect.js';
-import { type Failure, failureOf } from '../db/failure.js';
+import { failureOf } from '../db/failure.js';
 import { now } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { reclassify } from '../queue/rescue.js';
-import { type Held, type Settled, type Settlement, settle, settledOrHeld, stripText } from '../queue/settle.js';
+import { type Held, type Settled, type Settlement, settledOrHeld } from '../queue/settle.js';
 import type { Attempts } from './attempts.js';
+import { isRefusal, settleOne } from './settle-one.js';
 
 /** More at once would make one statement long without making it faster. */
 const BATCH = 500;
@@ -97,24 +98,9 @@ export class Settler {
 
   /** A row that can't be written must not take its neighbours along: it is tried without its texts, then put off. */
   async #settleOne(one: Settlement): Promise<void> {
-    const why = await this.#tryOne(one);
-    if (why === null) return;
-    const whyNot = await this.#tryOne(stripText(one));
-    if (whyNot === null)
-      this.#log.warn(`issue ${one.id}: its texts can't be stored (${why}); the outcome is kept without them`);
-    else this.#refuse(one, whyNot);
-  }
-
-  /** @returns why the server refuses to write it; null where it was written */
-  async #tryOne(one: Settlement): Promise<string | null> {
-    try {
-      this.#take([one], await settle(this.#db, [one]));
-      return null;
-    } catch (error) {
-      const failure = failureOf(error);
-      if (!isRefusal(failure)) throw error;
-      return failure.message;
-    }
+    const answer = await settleOne(this.#db, one, this.#log);
+    if (answer.status === 'refused') this.#refuse(one, answer.why);
+    else this.#take([one], [{ id: one.id, status: answer.status }]);
   }
 
   /** A constraint or a trigger of somebody's own: only a person can help, and everybody else's issues go on. */
@@ -180,11 +166,6 @@ export class Settler {
     this.#late.push({ id: one.id, token: one.token });
     this.#reportAt = 0;
   }
-}
-
-/** The server understood, and will not: for what the row holds, or for rules of its own. */
-function isRefusal({ kind, code }: Failure): boolean {
-  return kind === 'data' || (kind === 'other' && code !== null);
 }
 
 function pauseText(one: Settlement): string {

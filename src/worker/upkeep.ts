@@ -6,7 +6,7 @@ import type { Log } from '../log.js';
 import { promote } from '../queue/promote.js';
 import type { Neighbours } from './neighbours.js';
 import { type Outage, pauseBeforeTry } from './outage.js';
-import { pruneIssueLogs } from './prune.js';
+import { pruneIssueLogs, pruneVerdicts } from './prune.js';
 import type { Rescuer } from './rescuer.js';
 import { Bell } from './wake.js';
 
@@ -110,6 +110,7 @@ export class Upkeep {
     const { db, log, logDir, issueLogDays } = this.#parts;
     this.#pruneAt = now().mono + PRUNE_MS;
     try {
+      await pruneVerdicts(logDir, issueLogDays);
       const removed = await pruneIssueLogs(db, logDir, issueLogDays);
       if (removed > 0) log.info(`removed the output of ${removed} issues that ended over ${issueLogDays} days ago`);
     } catch (error) {

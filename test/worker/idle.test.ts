@@ -9,6 +9,7 @@ import { Outage } from '../../src/worker/outage.js';
 import { Rescuer } from '../../src/worker/rescuer.js';
 import { Stopping } from '../../src/worker/stopping.js';
 import { Upkeep } from '../../src/worker/upkeep.js';
+import { VerdictDelivery } from '../../src/worker/verdict-delivery.js';
 import { WaitingMark } from '../../src/worker/waiting-mark.js';
 import { actor } from '../queue/actors.js';
 import { createTestDatabase } from '../support/database.js';
@@ -40,10 +41,11 @@ test('an issue that is parked while promotion is under way is promoted in time',
       return rows as never;
     },
   };
+  const origin = { database: 'this', schema: 'public' };
   const upkeep = new Upkeep({
     db: slow,
     rescuer: new Rescuer(db, 60_000, silent),
-    neighbours: new Neighbours(db, null, randomUUID(), silent),
+    neighbours: new Neighbours(db, null, randomUUID(), new VerdictDelivery(db, origin, silent, () => {}), silent),
     outage: new Outage(silent),
     log: silent,
     logDir: '/nonexistent',

@@ -3,6 +3,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { silent } from '../../src/log.js';
 import { register } from '../../src/queue/workers.js';
 import { Neighbours } from '../../src/worker/neighbours.js';
+import { VerdictDelivery } from '../../src/worker/verdict-delivery.js';
 import { actor, registration } from '../queue/actors.js';
 import { createTestDatabase } from '../support/database.js';
 
@@ -15,7 +16,9 @@ test('one whose folder is gone with it is spoken of once, however often it is lo
   // No process has this start time.
   await register(db, { ...registration('gone'), machine: 'here', pidStart: 'never', logDir: '/nonexistent' });
   const lines: string[] = [];
-  const neighbours = new Neighbours(db, 'here', self.instance, { ...silent, warn: (line) => void lines.push(line) });
+  const log = { ...silent, warn: (line: string) => void lines.push(line) };
+  const delivery = new VerdictDelivery(db, { database: 'this', schema: 'public' }, log, () => {});
+  const neighbours = new Neighbours(db, 'here', self.instance, delivery, log);
   const { bigint } = process.hrtime;
   for (const minutes of [0n, 1n, 2n]) {
     vi.spyOn(process.hrtime, 'bigint').mockImplementation(() => bigint() + minutes * 60_000_000_000n);

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { pruneIssueLogs } from '../../src/worker/prune.js';
+import { pruneIssueLogs, pruneVerdicts } from '../../src/worker/prune.js';
 import { createTestDatabase } from '../support/database.js';
 import { tempFolder } from '../support/worker.js';
 
@@ -37,4 +37,24 @@ test('nothing is removed with 0 days, and a folder that is not there yet is no e
   const old = folder(logDir, '1000001', 400);
   expect(await pruneIssueLogs(db, logDir, 0)).toBe(0);
   expect(existsSync(old)).toBe(true);
+});
+
+test('outcomes that nobody could deliver go with the logs of their time', async () => {
+  const logDir = tempFolder();
+  const dir = join(logDir, '.state', 'w', 'verdicts');
+  mkdirSync(dir, { recursive: true });
+  for (const [name, days] of [
+    ['old.json', 31],
+    ['old.json.bad', 31],
+    ['recent.json', 29],
+  ] as const) {
+    writeFileSync(join(dir, name), '{}');
+    const time = Date.now() / 1000 - days * 86_400;
+    utimesSync(join(dir, name), time, time);
+  }
+  await pruneVerdicts(logDir, 0);
+  expect(readdirSync(dir)).toHaveLength(3);
+  await pruneVerdicts(logDir, 30);
+  expect(readdirSync(dir)).toEqual(['recent.json']);
+  await pruneVerdicts(tempFolder(), 30);
 });
