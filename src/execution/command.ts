@@ -2,10 +2,11 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { distance } from 'fastest-levenshtein';
-import { split } from 'shlex';
 import { CapeError, messageOf } from '../core/errors.js';
 import type { Outcome } from '../core/outcome.js';
+import { oneLine } from '../core/text.js';
 import { TOO_LONG } from './ending.js';
+import { splitWords } from './template.js';
 
 export { childEnvironment } from './environment.js';
 
@@ -61,7 +62,7 @@ export function resolveCommand({ command, path, cwd }: CommandSearch): ResolvedC
 export function splitTemplate(template: string): string[] {
   let words: string[];
   try {
-    words = split(template);
+    words = splitWords(template);
   } catch (error) {
     throw new CapeError('config', `--command: ${quoted(template)} can't be split into words: ${messageOf(error)}`);
   }
@@ -130,6 +131,7 @@ function isExecutable(file: string): boolean {
   }
 }
 
+/** JSON escapes fewer characters than a terminal or a log line takes harm from. */
 function quoted(text: string): string {
-  return JSON.stringify(text);
+  return oneLine(JSON.stringify(text));
 }
