@@ -9,6 +9,8 @@ export class LogPrinter {
   readonly #raw: boolean;
   readonly #say: (line: string) => void;
   readonly #decoder = new StringDecoder('utf8');
+  /** A carriage return at the end of what was read: alone it is shown escaped, before a line feed it is the line's end. */
+  #held = '';
   /** How far the stream of the command's output has been printed, in bytes. */
   #position = 0;
 
@@ -39,7 +41,8 @@ export class LogPrinter {
 
   /** Prints what is left of a character whose rest never came. */
   end(): void {
-    if (!this.#raw) this.#out.write(printable(this.#decoder.end()));
+    if (!this.#raw) this.#out.write(printable(this.#held + this.#decoder.end()));
+    this.#held = '';
   }
 
   /** @returns false where the piece was removed meanwhile: the next look finds the gap that it left */
@@ -57,7 +60,13 @@ export class LogPrinter {
   }
 
   async #write(chunk: Buffer): Promise<void> {
-    const more = this.#out.write(this.#raw ? chunk : printable(this.#decoder.write(chunk)));
+    const more = this.#out.write(this.#raw ? chunk : this.#shown(chunk));
     if (!more) await new Promise((resolve) => this.#out.once('drain', resolve));
+  }
+
+  #shown(chunk: Buffer): string {
+    const text = this.#held + this.#decoder.write(chunk);
+    this.#held = text.endsWith('\r') ? '\r' : '';
+    return printable(text.slice(0, text.length - this.#held.length));
   }
 }

@@ -21,7 +21,10 @@ export class Sink {
   readonly #path: string;
   readonly #segmentSize: number;
   readonly #segments: string[] = [];
-  /** The newest bytes, at its end. Kept in memory: a full disk must not cost the reason of a failure. */
+  /**
+   * The newest bytes, at its end. Kept in memory: a full disk must not cost the reason of a failure. One more than the
+   * tail may have: with no byte before it nobody could tell that a character was cut.
+   */
   readonly #tail: Buffer;
   #tailLength = 0;
   #fd: number | null;
@@ -36,7 +39,7 @@ export class Sink {
     this.#path = path;
     this.#segmentSize = Math.max(SMALLEST_SEGMENT, Math.min(LARGEST_SEGMENT, Math.floor(limit / 4)));
     this.#room = Math.max(SMALLEST_SEGMENT, limit - 2 * this.#segmentSize);
-    this.#tail = Buffer.alloc(tailBytes);
+    this.#tail = Buffer.alloc(tailBytes + 1);
     this.#fd = this.#attempt(() => openSync(path, APPEND, 0o600));
   }
 
@@ -48,7 +51,7 @@ export class Sink {
 
   /** The end of what was written, as clean text. */
   tail(): string {
-    return cleanTail(this.#tail.subarray(this.#tail.length - this.#tailLength), this.#tail.length);
+    return cleanTail(this.#tail.subarray(this.#tail.length - this.#tailLength), this.#tail.length - 1);
   }
 
   close(): void {

@@ -37,7 +37,7 @@ export async function logPieces(logPath: string): Promise<LogPiece[]> {
 /** The last `limit` bytes of a log and its segments, cleaned; empty where there is none. Never throws. */
 export async function readTail(logPath: string, limit: number): Promise<string> {
   const parts: Buffer[] = [];
-  let missing = limit;
+  let missing = limit + 1; // one byte more tells whether a character was cut
   let next: LogPiece | undefined;
   for (const piece of (await logPieces(logPath)).reverse()) {
     if (missing === 0 || (next && piece.offset + piece.size !== next.offset)) break;

@@ -5,7 +5,7 @@
  */
 
 const PART =
-  /[ \t\r\n]+|\\(?<escaped>[^])|'(?<single>[^']*)'|"(?<double>[^"\\]*(?:\\[^][^"\\]*)*)"|(?<plain>[^ \t\r\n\\'"]+)/gy;
+  /[ \t\r\n]+|\\(?<escaped>.)|'(?<single>[^']*)'|"(?<double>[^"\\]*(?:\\.[^"\\]*)*)"|(?<plain>[^ \t\r\n\\'"]+)/gsy;
 
 /** The words of a line. @throws Error where a quote stays open, or the line ends with a backslash */
 export function splitWords(line: string): string[] {

@@ -47,6 +47,9 @@ export function runWarden(
   });
 }
 
+/** A full disk may leave half a line: half a number would name a stranger's group, no number the reader's own. */
+const NOTE = /^(?:\+ (?<added>\d+) (?<start>.+)|- (?<removed>\d+))$/;
+
 /** The groups in a file of notes that were not taken back. No file: the keeper left in peace and removed it. */
 export async function notedGroups(groupsFile: string): Promise<ProcessIdentity[]> {
   const text = await readFile(groupsFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -55,9 +58,9 @@ export async function notedGroups(groupsFile: string): Promise<ProcessIdentity[]
   });
   const groups = new Map<number, string>();
   for (const line of text.split('\n')) {
-    const [op, group, ...start] = line.split(' ');
-    if (op === '+') groups.set(Number(group), start.join(' '));
-    else if (op === '-') groups.delete(Number(group));
+    const { added, start = '', removed } = NOTE.exec(line)?.groups ?? {};
+    if (Number(added) > 1) groups.set(Number(added), start);
+    groups.delete(Number(removed));
   }
   return [...groups].map(([pid, start]) => ({ pid, start }));
 }

@@ -16,7 +16,7 @@ const MEANINGFUL = [
     '{ID}',
     '{descriptoin}',
     '{{id}}',
-    '${id}',
+    '$HOME',
     '{}',
     '{__proto__}',
     '{constructor}',
