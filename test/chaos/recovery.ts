@@ -1,6 +1,13 @@
 /** How long it took to go on: measured, not judged. */
 import type { History } from './history.js';
-import { FAULTS } from './schedule.js';
+import { FAULTS, type FaultKind } from './schedule.js';
+
+/** What can take a run from its worker; the others only make it slow. */
+const TAKING: readonly FaultKind[] = [
+  ...(['kill worker', 'kill keeper', 'kill worker and keeper', 'stop worker', 'stop keeper'] as const),
+  ...(['term worker twice', 'refuse connections', 'black hole', 'stall and deliver', 'full disk'] as const),
+  ...(['stop Postgres fast', 'stop Postgres immediately', 'kill Postgres'] as const),
+];
 
 export interface Recoveries {
   /** From a fault that took an issue's run to that issue's next start, seconds. */
@@ -23,10 +30,9 @@ function takeovers({ attempts, ledger, faults }: History): number[] {
       const began = starts.get(`${issue}/${attempt}`);
       const next = starts.get(`${issue}/${attempt + 1}`);
       if (began === undefined || next === undefined) return [];
-      // The latest fault that struck its worker, or all of them, while it ran.
       const strikes = faults.filter(
         ({ hit, worker: struck, kind, from }) =>
-          hit && from >= began && from < next && (struck === worker || FAULTS[kind].target === 'database'),
+          hit && TAKING.includes(kind) && from >= began && from < next && (struck === worker || struck === null),
       );
       return strikes.length === 0 ? [] : [next - Math.min(...strikes.map(({ from }) => from))];
     });

@@ -1,4 +1,5 @@
 /** One run from its empty folder to its verdict. */
+import { setMaxListeners } from 'node:events';
 import { uptime } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { check, type Violation } from './checker.js';
@@ -41,6 +42,8 @@ export interface ChaosResult {
 }
 
 const PROGRESS_MS = 5000;
+/** Before the first fault; a machine that is busy beyond measure needs half a minute. */
+const BEGIN_LIMIT_MS = 120_000;
 /** Lease, rescue, a command of 30 s, pauses of up to a minute for a worker that could start nothing, and a slow machine. */
 const DRAIN_LIMIT_S = 180;
 /** A stopping worker lets what it runs finish; nothing runs any more. */
@@ -51,6 +54,7 @@ const SURVIVORS_MS = 5000;
 /** @throws where the harness itself can't go on; violations are results */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { say, signal, without, dir } = options;
+  setMaxListeners(0, signal); // every fault that lasts listens to it
   say('making a folder, a Postgres and four workers of its own');
   const stage = await prepareStage(dir, without);
   let keep = options.keep;
@@ -84,24 +88,37 @@ class Run {
 
   async play(): Promise<History> {
     const { seed, minutes, without, signal, say } = this.#options;
-    const { workers, sightings, disks } = this.#stage;
+    const { workers, sightings, disks, db, ledger } = this.#stage;
     const plans = without ? planProvocation() : planFaults({ seed, minutes, workers: workers.length, disk: disks });
     const issues = without ? planLongIssues(10) : planIssues(seed, minutes);
     sightings.start();
     for (const worker of workers) await worker.up();
+    await this.#until(
+      async () => (await db.query('select from cape_workers')).length === workers.length,
+      'four workers',
+    );
     const began = performance.now();
     const progress = setInterval(() => say(this.#progress(began)), PROGRESS_MS);
     try {
-      await Promise.all([
-        this.#feeder.feed(issues, signal),
-        this.#inject(plans, began),
-        pause(minutes * 60_000, null, { signal }),
-      ]);
+      const fed = this.#feeder.feed(issues, signal);
+      // What is to be taken over has to run before its worker is cut off.
+      if (without) await this.#until(() => readLedger(ledger).length >= issues.length, 'every issue to run');
+      await Promise.all([fed, this.#inject(plans, performance.now()), pause(minutes * 60_000, null, { signal })]);
       signal.throwIfAborted();
       say(`${this.#progress(began)}; no more faults`);
       return await this.#settle();
     } finally {
       clearInterval(progress);
+    }
+  }
+
+  /** The beginning: nothing is in anybody's way yet. */
+  async #until(check: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    const { signal } = this.#options;
+    for (const since = performance.now(); !(await check()); await pause(50)) {
+      signal.throwIfAborted();
+      if (performance.now() - since > BEGIN_LIMIT_MS)
+        throw new Error(`waited too long for ${what}; see the output of the workers`);
     }
   }
 

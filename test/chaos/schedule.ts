@@ -67,6 +67,8 @@ const FIRST_MS = 2000;
 const LAST_MS = 2000;
 /** Between two faults of one process: its helpers have come up again, or nobody is left to end what it leaves. */
 const BREATH_MS = 3000;
+/** Nothing else happens while the database is away: it is there for most of the time. */
+const DATABASE_BREATH_MS = 9000;
 
 export function planFaults({ seed, minutes, workers, disk }: ScheduleOptions): FaultPlan[] {
   const random = randomOf(seed, 2);
@@ -84,8 +86,8 @@ export function planFaults({ seed, minutes, workers, disk }: ScheduleOptions): F
     if (dealt < 0) continue;
     const [kind] = deck.splice(dealt, 1) as [FaultKind];
     const place = random.pick(placesOf(FAULTS[kind].target, workers).filter((one) => isFree(freeAt, one, atMs)));
-    const forMs = Math.min(random.between(...(FAULTS[kind] as Kind).lasts), Math.floor(endMs - atMs));
-    freeAt.set(place.name, atMs + forMs + BREATH_MS);
+    const forMs = Math.min(lasts(kind, random), Math.floor(endMs - atMs));
+    freeAt.set(place.name, atMs + forMs + (FAULTS[kind].target === 'database' ? DATABASE_BREATH_MS : BREATH_MS));
     plans.push({ kind, atMs, forMs, worker: place.worker, pick: random.between(0, 999_999) });
   }
   return plans;
@@ -96,7 +98,7 @@ export function planFaults({ seed, minutes, workers, disk }: ScheduleOptions): F
  * run. Here somebody else must take over in time, and the first holder must come back while the second still works.
  */
 export function planProvocation(): FaultPlan[] {
-  return [0, 2].map((worker) => ({ kind: 'black hole', atMs: 4000 + 500 * worker, forMs: 28_000, worker, pick: 0 }));
+  return [0, 2].map((worker) => ({ kind: 'black hole', atMs: 500 * worker, forMs: 28_000, worker, pick: 0 }));
 }
 
 interface Place {
@@ -112,6 +114,12 @@ function placesOf(target: Target, workers: number): Place[] {
 
 function isFree(freeAt: Map<string, number>, { name }: Place, atMs: number): boolean {
   return name === 'rows' || name === 'sessions' || (freeAt.get(name) ?? 0) <= atMs;
+}
+
+function lasts(kind: FaultKind, random: Random): number {
+  const { lasts, target }: Kind = FAULTS[kind];
+  const [least, most] = lasts;
+  return random.between(least, target === 'database' ? random.between(least, most) : most);
 }
 
 /** Mostly one after another, now and then several at once. */
