@@ -119,6 +119,10 @@ function firstHearing(options: ListenOptions): Promise<Hearing> {
 const ODD: Readonly<Record<keyof Oddities, string>> = {
   other_status: 'with a status that is none of ours; no worker touches them',
   started_unleased: 'started but held by nobody; cape-worker issues cancel, then retry',
+  parked_for_good: "parked until 'infinity'; cape-worker issues retry runs one now",
+  for_unseen: 'directed to workers that have never been seen; cape-worker status names them',
+  out_of_attempts: 'whose attempt number is at its end; set it to 0 to have them run',
+  leased_by_nobody: 'marked as leased by hand; set leased to false to have them run',
   held_by_others: 'started by a program that knows no leases; stop workers of the old system',
 };
 

@@ -75,5 +75,6 @@ function summary(text: string): string {
 }
 
 function waitText(runAt: Date | null): string {
+  if (runAt !== null && Number.isNaN(runAt.getTime())) return ' for good';
   return runAt === null ? '' : ` in ${durationText(Math.max(0, runAt.getTime() - Date.now()))}`;
 }

@@ -88,6 +88,8 @@ export function durationText(ms: number): string {
 
 /** `2026-03-01 14:05:09`, local time. */
 export function timeText(time: Date): string {
+  // Postgres has such times and a Date has not; which of the two it was is lost.
+  if (Number.isNaN(time.getTime())) return '±infinity';
   const two = (value: number) => String(value).padStart(2, '0');
   const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
   return `${day} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
@@ -95,7 +97,7 @@ export function timeText(time: Date): string {
 
 /** The same for a table: `3m ago` where the terminal is narrow. */
 export function timeCell(time: Date): string {
-  return isNarrow() ? agoText(Date.now() - time.getTime()) : timeText(time);
+  return isNarrow() && !Number.isNaN(time.getTime()) ? agoText(Date.now() - time.getTime()) : timeText(time);
 }
 
 /** `12s ago`, `3m ago`, `2d ago`: one unit, the largest that is not zero. */

@@ -92,6 +92,12 @@ export function planArguments(
   return { file, args };
 }
 
+/** True where the description is among the arguments; a command without it may find what to do elsewhere. */
+export function takesDescription({ words }: ResolvedCommand): boolean {
+  const isTemplate = words.some((word) => word.search(PLACEHOLDER) >= 0);
+  return !isTemplate || words.some((word) => word.includes('{description}'));
+}
+
 function resolveTemplate(template: string, path: string, cwd: string): ResolvedCommand {
   const [name, ...words] = splitTemplate(template) as [string, ...string[]];
   for (const word of words) refuseTypos(word);

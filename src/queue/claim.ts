@@ -1,6 +1,6 @@
 /** Taking pending issues: each goes to exactly one worker, highest priority first, then oldest. */
 import type { Claim, ClaimedIssue } from '../core/issue.js';
-import type { Param, Queryable } from '../db/connect.js';
+import { arrayOf, type Param, type Queryable } from '../db/connect.js';
 
 /** The last claimed row's place in the order (priority, created_at, id). The next claim looks behind it. */
 export interface ClaimHint {
@@ -28,6 +28,8 @@ export interface ClaimRequest {
    * when the caller goes back to START: on a notification, a release, an error, and every 2 s.
    */
   readonly hint: ClaimHint;
+  /** Issues to pass over; default none. */
+  readonly except?: readonly number[];
 }
 
 export interface Claimed {
@@ -53,8 +55,26 @@ export interface ClaimRow extends ClaimedIssue {
 }
 
 /** The parameters that `claimSteps` numbers. */
-export function claimParams({ worker, instance, limit, token, leaseSeconds, hint }: ClaimRequest): Param[] {
-  return [worker, instance, limit, token, leaseSeconds, -hint.priority, hint.created_at, hint.id];
+export function claimParams({
+  worker,
+  instance,
+  limit,
+  token,
+  leaseSeconds,
+  hint,
+  except = [],
+}: ClaimRequest): Param[] {
+  return [
+    worker,
+    instance,
+    limit,
+    token,
+    leaseSeconds,
+    -hint.priority,
+    hint.created_at,
+    hint.id,
+    except.length === 0 ? null : arrayOf(except),
+  ];
 }
 
 /** The answer of a statement with `claimSteps`. */
@@ -77,7 +97,7 @@ const COLUMNS = `i.id, i.description, i.attempt, i.priority, i.created_at::text 
   i.target_worker_id is not null as directed`;
 
 /**
- * The claim as CTEs; the last, `claimed`, has a ClaimRow per issue, in order. Eight parameters, the first numbered `p`.
+ * The claim as CTEs; the last, `claimed`, has a ClaimRow per issue, in order. Nine parameters, the first numbered `p`.
  *
  * - The predicates repeat those of the indexes as literals: a parameter for the status can lose a partial index.
  * - FOR NO KEY UPDATE: with FOR UPDATE, rows that an open foreign-key insert has locked would be skipped.
@@ -86,8 +106,8 @@ const COLUMNS = `i.id, i.description, i.attempt, i.priority, i.created_at::text 
  *   every row, and take more than the limit; joined, the update became a hash join over the whole primary key.
  */
 export function claimSteps(p: number): string {
-  const [worker, instance, limit, token, lease, priority, created, id] = Array.from(
-    { length: 8 },
+  const [worker, instance, limit, token, lease, priority, created, id, except] = Array.from(
+    { length: 9 },
     (_, i) => `$${p + i}`,
   );
   return `
@@ -98,13 +118,14 @@ export function claimSteps(p: number): string {
   directed as materialized (
     select i.id from cape_issues i
      where i.status = 'pending' and i.run_at is null and not i.leased
-       and i.assigned_worker_id is not null and i.assigned_worker_id = ${worker}
+       and i.assigned_worker_id is not null and i.assigned_worker_id = ${worker} and ${passes(except)}
      order by (-i.priority::int), i.created_at, i.id
      limit (select free from slots) for no key update skip locked),
   undirected as materialized (
     select i.id from cape_issues i
      where i.status = 'pending' and i.run_at is null and not i.leased and i.assigned_worker_id is null
        and ((-i.priority::int), i.created_at, i.id) > (${priority}::int, ${created}::text::timestamptz, ${id}::int)
+       and ${passes(except)}
      order by (-i.priority::int), i.created_at, i.id
      limit (select free from slots) - (select count(*) from directed) for no key update skip locked),
   chosen as materialized (select id from directed union all select id from undirected),
@@ -124,9 +145,34 @@ export function claimSteps(p: number): string {
 export const CLAIM_ROW = `id, description, attempt, priority, created_at, type, params, timeout_seconds, max_attempts,
   failures, crashes, snoozes, generation, directed`;
 
+/** Null, the usual case, costs next to nothing. */
+function passes(except: string | undefined): string {
+  return `(${except}::int[] is null or i.id <> all(${except}::int[]))`;
+}
+
 const CLAIM = `with ${claimSteps(1)} select ${CLAIM_ROW} from claimed`;
 
 const CLAIMED_BY = `
   select ${COLUMNS} from cape_leases l join cape_issues i on i.id = l.issue_id
    where l.token = $1::uuid and i.id = any(array(select issue_id from cape_leases where token = $1::uuid))
    order by directed desc, i.priority desc, i.created_at, i.id`;
+
+/** The issue that a claim of one would take now; null where there is none. */
+export async function nextToClaim(db: Queryable, worker: string, except: readonly number[]): Promise<number | null> {
+  const [row] = await db.query<{ id: number }>(NEXT, [worker, arrayOf(except)]);
+  return row?.id ?? null;
+}
+
+// As the claim looks for it, so that both find the same one; the locks end with the statement.
+const NEXT = `
+with
+  directed as materialized (
+    select i.id from cape_issues i
+     where i.status = 'pending' and i.run_at is null and not i.leased
+       and i.assigned_worker_id is not null and i.assigned_worker_id = $1 and ${passes('$2')}
+     order by (-i.priority::int), i.created_at, i.id limit 1 for no key update skip locked),
+  undirected as materialized (
+    select i.id from cape_issues i
+     where i.status = 'pending' and i.run_at is null and not i.leased and i.assigned_worker_id is null and ${passes('$2')}
+     order by (-i.priority::int), i.created_at, i.id limit 1 for no key update skip locked)
+  select id from directed union all select id from undirected where not exists (select from directed)`;

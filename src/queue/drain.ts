@@ -5,13 +5,19 @@ import { arrayOf, type Queryable } from '../db/connect.js';
 // before anybody has promoted it: the first look of a worker may come before its first promotion.
 const ANYTHING_PENDING = `
   select exists (
-    select from cape_issues
+    select from cape_issues i
      where status = 'pending' and (run_at is null or run_at <= now() or (attempt > 0 and run_at < 'infinity'))
-       and (assigned_worker_id is null or assigned_worker_id = $1)) as pending`;
+       and (assigned_worker_id is null or assigned_worker_id = $1) and id <> all($2::int[])
+       -- Marked as leased, and by nobody: no worker will ever take it.
+       and (not leased or exists (select from cape_leases where issue_id = i.id))) as pending`;
 
-/** True where something is left that this worker may run, retries in their pause among them. */
-export async function anythingPendingFor(db: Queryable, worker: string): Promise<boolean> {
-  const [row] = await db.query<{ pending: boolean }>(ANYTHING_PENDING, [worker]);
+/** True where something is left that this worker may run, retries in their pause among them; `except` can't be run. */
+export async function anythingPendingFor(
+  db: Queryable,
+  worker: string,
+  except: readonly number[] = [],
+): Promise<boolean> {
+  const [row] = await db.query<{ pending: boolean }>(ANYTHING_PENDING, [worker, arrayOf(except)]);
   return row?.pending ?? false;
 }
 

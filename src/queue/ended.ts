@@ -43,7 +43,7 @@ export function writeEnded(ids: string): string {
                          then now() + e.delay_ms * interval '1 millisecond' else i.run_at end,
            failures = least(i.failures + (e.charge = 'failure')::int, 32767),
            crashes = least(i.crashes + (e.charge = 'crash')::int, 32767),
-           snoozes = i.snoozes + (e.charge = 'snooze')::int,
+           snoozes = least(i.snoozes::bigint + (e.charge = 'snooze')::int, 2147483647),
            last_error = coalesce(e.error, i.last_error),
            result = coalesce(e.result, i.result)
       from ended e

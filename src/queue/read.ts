@@ -114,6 +114,14 @@ export interface Oddities {
   readonly other_status: number;
   /** Started rows that no lease covers: nobody would ever take them up again. */
   readonly started_unleased: number;
+  /** Parked with run_at = 'infinity'. */
+  readonly parked_for_good: number;
+  /** Directed to workers that have never been seen. */
+  readonly for_unseen: number;
+  /** Their attempt number can't grow any more, so no claim of them succeeds. */
+  readonly out_of_attempts: number;
+  /** Pending, marked as leased, and no lease is there: no claim takes them. */
+  readonly leased_by_nobody: number;
   /** Running for a program that knows no leases: a worker of an older system, which can't be fenced. */
   readonly held_by_others: number;
 }
@@ -121,6 +129,12 @@ export interface Oddities {
 const ODDITIES = `
   select count(*) filter (where status not in ('pending', 'started', 'completed', 'failed', 'cancelled'))::int as other_status,
          count(*) filter (where status = 'started' and not leased)::int as started_unleased,
+         count(*) filter (where status = 'pending' and run_at = 'infinity')::int as parked_for_good,
+         count(*) filter (where status = 'pending' and assigned_worker_id is not null
+                            and assigned_worker_id not in (select id from cape_workers))::int as for_unseen,
+         count(*) filter (where status = 'pending' and attempt = 2147483647)::int as out_of_attempts,
+         count(*) filter (where status = 'pending' and leased
+                            and id not in (select issue_id from cape_leases))::int as leased_by_nobody,
          (select count(*)::int from cape_leases where instance is null) as held_by_others
     from cape_issues`;
 

@@ -21,6 +21,7 @@ import { Settler } from './settler.js';
 import { StartRecovery } from './start-recovery.js';
 import { commandStarter, handlerStarter } from './starter.js';
 import type { Stopping } from './stopping.js';
+import { Unclaimable } from './unclaimable.js';
 import { UnclearClaims } from './unclear-claims.js';
 import { Upkeep } from './upkeep.js';
 import { VerdictDelivery } from './verdict-delivery.js';
@@ -112,6 +113,7 @@ export function assemble(
     ...{ db: queue, attempts, mark, gate, outage, bell, workerId, instance, trustMs },
     settler: new Settler(queue, attempts, log, (ms) => upkeep.promoteIn(ms)),
     unclear: new UnclearClaims(queue, attempts, log),
+    unclaimable: new Unclaimable(queue, log),
     onClaimed: (sentAt) => keeper.claimed(sentAt),
     concurrency: config.concurrency,
     leaseMs: config.lease,

@@ -13,7 +13,9 @@ import { settleAndClaim } from '../queue/settle-claim.js';
 import type { Attempts } from './attempts.js';
 import type { Gate } from './gate.js';
 import { type Outage, pauseBeforeTry } from './outage.js';
+import { isRefusal } from './settle-one.js';
 import type { Settler } from './settler.js';
+import type { Unclaimable } from './unclaimable.js';
 import type { UnclearClaims } from './unclear-claims.js';
 import type { WaitingMark } from './waiting-mark.js';
 import type { Bell } from './wake.js';
@@ -25,6 +27,7 @@ export interface ClaimLoopParts {
   readonly mark: WaitingMark;
   readonly gate: Gate;
   readonly unclear: UnclearClaims;
+  readonly unclaimable: Unclaimable;
   readonly outage: Outage;
   readonly bell: Bell;
   readonly workerId: string;
@@ -134,17 +137,21 @@ export class ClaimLoop {
     return Math.min(slots, gate.limit(time));
   }
 
-  async #turn(free: number): Promise<void> {
-    const { db, settler, attempts, unclear, workerId, instance, leaseMs, trustMs } = this.#parts;
+  async #turn(slots: number): Promise<void> {
+    const { db, settler, attempts, unclear, unclaimable, workerId, instance, leaseMs, trustMs } = this.#parts;
+    const free = unclaimable.limit(slots);
     const base = now();
     const until = after(base, trustMs);
     const token = randomUUID();
     const hint = base.mono < this.#hintUntil ? this.#hint : START;
     const looks = this.#looks;
-    const wanted = { worker: workerId, instance, limit: free, token, leaseSeconds: leaseMs / 1000, hint };
-    const answer = await settler.settleWith((settlements) =>
-      unclear.watch({ token, until, wanted: free > 0 }, () => settleAndClaim(db, settlements, wanted)),
-    );
+    const except = unclaimable.except();
+    const wanted = { worker: workerId, instance, limit: free, token, leaseSeconds: leaseMs / 1000, hint, except };
+    const answer = await settler
+      .settleWith((settlements) =>
+        unclear.watch({ token, until, wanted: free > 0 }, () => settleAndClaim(db, settlements, wanted)),
+      )
+      .catch((error) => this.#goRound(error, free));
     if (!answer) return;
     const unseen = this.#looks !== looks;
     this.#follow(unseen ? START : answer.hint, hint, base);
@@ -158,6 +165,15 @@ export class ClaimLoop {
       this.#parts.onClaimed(base);
     }
     if (free > 0) this.#due = unseen || answer.claims.length === free || hint !== START;
+  }
+
+  /** A claim that was refused, with nothing to settle in it: for the sake of one row, most likely. */
+  async #goRound(error: unknown, limit: number): Promise<null> {
+    const failure = failureOf(error);
+    if (limit === 0 || !isRefusal(failure)) throw error;
+    if (!(await this.#parts.unclaimable.met(failure, this.#parts.workerId, limit))) throw error;
+    this.#hint = START;
+    return null;
   }
 
   /** Notifications may be missed, the clock is not: the queue itself is the truth. */
@@ -179,8 +195,8 @@ export class ClaimLoop {
    * @returns true where the queue is to be looked at again at once
    */
   async #emptyHanded(time: number): Promise<boolean> {
-    const { db, drain, attempts, workerId, mark } = this.#parts;
-    if (drain && attempts.idle && !(await anythingPendingFor(db, workerId))) {
+    const { db, drain, attempts, workerId, mark, unclaimable } = this.#parts;
+    if (drain && attempts.idle && !(await anythingPendingFor(db, workerId, unclaimable.except()))) {
       this.#stopping = true;
       return true;
     }

@@ -5,7 +5,7 @@ import type { Config } from '../config.js';
 import { messageOf } from '../core/errors.js';
 import type { Claim } from '../core/issue.js';
 import type { Outcome } from '../core/outcome.js';
-import { childEnvironment, planArguments, type ResolvedCommand } from '../execution/command.js';
+import { childEnvironment, planArguments, type ResolvedCommand, takesDescription } from '../execution/command.js';
 import type { CommandSpec } from '../execution/spec.js';
 
 /** Kept in the attempt's row: enough to see why it ended, small enough for a table of millions. */
@@ -52,8 +52,11 @@ export interface PlanParts {
  * Nothing is thrown: what makes a run impossible is an Outcome like any other end.
  */
 export function planCommand(claim: Claim, files: AttemptFiles, parts: PlanParts): CommandSpec | Outcome {
-  const { config } = parts;
-  const planned = planArguments(parts.command, { id: claim.issue.id, description: claim.issue.description });
+  const { config, command } = parts;
+  // Only a row written by hand has none.
+  if (claim.issue.description.trim() === '' && takesDescription(command))
+    return { kind: 'invalid', error: 'the description is empty: there is nothing to do' };
+  const planned = planArguments(command, { id: claim.issue.id, description: claim.issue.description });
   if (!('file' in planned)) return planned;
   const given = commandVariables(claim, files, parts);
   try {

@@ -1,0 +1,63 @@
+/**
+ * Rows that can't be claimed: a trigger or a constraint of somebody's own raises on one, or its attempt number is at its
+ * end. One of them fails the claim of a whole batch, and at the head of the queue it would stop every worker. So after a
+ * refusal rows are claimed one at a time until the one that fails is known; it is named, and passed over for a while.
+ */
+import type { Queryable } from '../db/connect.js';
+import type { Failure } from '../db/failure.js';
+import { now } from '../execution/clock.js';
+import type { Log } from '../log.js';
+import { nextToClaim } from '../queue/claim.js';
+
+/** Somebody may have mended it. */
+const AGAIN_MS = 60_000;
+/** With more of them it is not the rows: the table's rules have changed, or the program does not fit. */
+const MOST = 20;
+
+export class Unclaimable {
+  readonly #db: Queryable;
+  readonly #log: Log;
+  /** By id: passed over until then, on the monotonic clock. */
+  readonly #until = new Map<number, number>();
+  readonly #told = new Set<number>();
+  #oneByOne = false;
+
+  constructor(db: Queryable, log: Log) {
+    this.#db = db;
+    this.#log = log;
+  }
+
+  /** The ids that claims pass over now. */
+  except(): number[] {
+    const time = now().mono;
+    for (const [id, until] of this.#until) if (until <= time) this.#until.delete(id);
+    return [...this.#until.keys()];
+  }
+
+  /** How many of `wanted` to claim at once. */
+  limit(wanted: number): number {
+    return this.#oneByOne ? Math.min(1, wanted) : wanted;
+  }
+
+  /**
+   * The server refused a claim of `limit` rows.
+   * @returns true where the queue is to be looked at again at once
+   */
+  async met({ message }: Failure, worker: string, limit: number): Promise<boolean> {
+    if (limit > 1) {
+      this.#oneByOne = true;
+      return true;
+    }
+    this.#oneByOne = false;
+    const except = this.except();
+    // Another worker may have claimed since: then it is a good row that is passed over, for others to take.
+    const id = except.length < MOST ? await nextToClaim(this.#db, worker, except) : null;
+    if (id === null) return false;
+    this.#until.set(id, now().mono + AGAIN_MS);
+    if (!this.#told.has(id)) {
+      this.#log.error(`issue ${id}: can't be claimed (${message}); others go on, and it is tried again every minute`);
+    }
+    this.#told.add(id);
+    return true;
+  }
+}
