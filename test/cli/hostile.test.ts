@@ -32,7 +32,7 @@ const HOSTILE: Readonly<Record<string, string>> = {
   'an option': '--help',
   'another option': '-rf',
   'a shell': '$(touch owned) `touch owned`; touch owned & > owned | touch owned \' " \\',
-  placeholders: '{id} {description} $& $1 %s %DATE% ${HOME}',
+  placeholders: `{id} {description} $& $1 %s %DATE% $HOME \${HOME}`,
   'a key of JSON': '","level":"error","message":"forged',
   quotes: `'; drop table cape_issues; --`,
 };
