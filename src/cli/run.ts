@@ -58,21 +58,32 @@ async function secretsOf(url: string): Promise<string[]> {
 
 async function runWith(loaded: LoadedConfig, log: WorkerLog): Promise<number> {
   for (const warning of loaded.warnings) log.warn(warning);
-  const database = await openDatabase(loaded, (line) => log.info(line));
-  await sayWhere(database, log);
+  // Before a database is started: one that is left in the middle of it would run on for nobody.
+  const signals = new Signals();
   try {
-    const { IssueWorker } = await import('../worker/issue-worker.js');
-    const { config, environment } = loaded;
-    const worker = IssueWorker.fromConfig(config, { databaseUrl: database.url, log, environment });
-    const signals = new Signals(() => worker.stop());
+    const opening = openDatabase(loaded, (line) => log.info(line));
+    const database = await Promise.race([opening, signals.patience]);
+    if (database === null) {
+      log.info('stopped while the database was still being started');
+      return EXIT.ok;
+    }
     try {
-      return await Promise.race([worker.run().then(() => EXIT.ok), signals.third]);
+      return await workOn(database, loaded, log, signals);
     } finally {
-      signals.close();
+      await database.release();
     }
   } finally {
-    await database.release();
+    signals.close();
   }
+}
+
+async function workOn(database: OpenDatabase, loaded: LoadedConfig, log: WorkerLog, signals: Signals): Promise<number> {
+  await sayWhere(database, log);
+  const { IssueWorker } = await import('../worker/issue-worker.js');
+  const { config, environment } = loaded;
+  const worker = IssueWorker.fromConfig(config, { databaseUrl: database.url, log, environment });
+  signals.attach(() => worker.stop());
+  return Promise.race([worker.run().then(() => EXIT.ok), signals.third]);
 }
 
 /** Said before it is reached: a refused login or a long outage is about this one. */
@@ -87,31 +98,51 @@ const NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 const SIGNALS = Object.keys(NUMBERS) as (keyof typeof NUMBERS)[];
 
+/** How long the start of an embedded database is waited for after the first signal: 2 s for a new one, minutes after a crash. */
+const START_MS = 10_000;
+
 /** SIGINT, SIGTERM, and SIGHUP of a terminal that closes: each asks the worker to stop, more urgently; the third ends the program. */
 class Signals {
   /** Resolves at the third signal, with the exit code that shells use for it (128 + its number). */
   readonly third: Promise<number>;
-  readonly #onSignal: (signal: keyof typeof NUMBERS) => void;
+  /** Resolves some time after the first signal, for what comes before there is a worker to stop. */
+  readonly patience: Promise<null>;
+  #count = 0;
+  #last = Number.NEGATIVE_INFINITY;
+  #stop: () => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
+  #tellThird!: (code: number) => void;
+  #tellPatience!: (nothing: null) => void;
 
-  constructor(stop: () => void) {
-    let count = 0;
-    let last = Number.NEGATIVE_INFINITY;
-    let resolveThird: (code: number) => void;
+  constructor() {
     this.third = new Promise((resolve) => {
-      resolveThird = resolve;
+      this.#tellThird = resolve;
     });
-    this.#onSignal = (signal) => {
-      const now = performance.now();
-      if (now - last < ONE_SIGNAL_MS) return;
-      last = now;
-      count += 1;
-      stop();
-      if (count >= 3) resolveThird(128 + NUMBERS[signal]);
-    };
+    this.patience = new Promise((resolve) => {
+      this.#tellPatience = resolve;
+    });
     for (const name of SIGNALS) process.on(name, this.#onSignal);
   }
 
-  close(): void {
-    for (const name of SIGNALS) process.off(name, this.#onSignal);
+  /** Calls `stop` for each signal, also for those that came before. */
+  attach(stop: () => void): void {
+    this.#stop = stop;
+    for (let missed = 0; missed < this.#count; missed++) stop();
   }
+
+  /** The worker has stopped. Signals are still caught: one more, while the log is closed, must not end the program first. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#stop = () => {};
+  }
+
+  readonly #onSignal = (signal: keyof typeof NUMBERS): void => {
+    const now = performance.now();
+    if (now - this.#last < ONE_SIGNAL_MS) return;
+    this.#last = now;
+    this.#count += 1;
+    this.#timer ??= setTimeout(() => this.#tellPatience(null), START_MS);
+    this.#stop();
+    if (this.#count >= 3) this.#tellThird(128 + NUMBERS[signal]);
+  };
 }

@@ -79,3 +79,12 @@ test('a worker runs on it, says where its data is, and starts at once what anoth
   expect(await worker.ended).toMatchObject({ code: 0 });
   expect((await cli(['db', 'status'], { env })).stdout).toMatch(/^state +stopped$/m);
 });
+
+test('a worker that is told to stop while its database is being made leaves nothing running', async () => {
+  const own = { CAPE_DATA_DIR: join(dirname(env.CAPE_DATA_DIR ?? ''), 'data of a stopped one') };
+  const worker = start(['--worker-id', 'early-1', '--command', 'true'], { env: own });
+  await until(() => worker.output().stdout.includes('making a database of Postgres'), { timeoutMs: 25_000 });
+  worker.process.kill('SIGTERM');
+  expect(await worker.ended).toMatchObject({ code: 0, stderr: '' });
+  expect((await cli(['db', 'status'], { env: own })).stdout).toMatch(/^state +stopped$/m);
+});
