@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { CapeError } from '../core/errors.js';
 import { inTransaction, type Queryable, quoteName, serversOf, serverVersion } from './connect.js';
-import { databaseError, failureOf } from './failure.js';
+import { ConnectionError, databaseError, failureOf } from './failure.js';
 import { compareVersions, MIGRATIONS_DIR, type Migration, programVersion, readMigrations } from './migration-files.js';
 import type { Session } from './session.js';
 
@@ -20,6 +20,8 @@ export interface MigrateOptions {
   readonly log?: (line: string) => void;
   /** Milliseconds to wait while another program migrates, default 60,000. */
   readonly waitMs?: number;
+  /** Ends it at once: a migration under way is rolled back. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface MigrateResult {
@@ -64,13 +66,16 @@ const POLL_MS = 100;
  * @throws CapeError('database') that names the migration and what stands in its way; ('config') for a bad URL or folder
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
-  const { url, schema, dir = MIGRATIONS_DIR } = options;
+  const { url, schema, dir = MIGRATIONS_DIR, signal } = options;
   const migrations = readMigrations(dir);
   const connection = { url, schema, applicationName: 'cape-worker migrate', deadlineMs: DEADLINE_MS };
   const servers = serversOf(connection);
   let session: Session | undefined;
+  const stop = () => session?.destroy(new ConnectionError('CLOSED', 'the migration was given up'));
   try {
-    session = await servers.open();
+    session = await servers.open(signal);
+    signal?.addEventListener('abort', stop);
+    if (signal?.aborted) stop();
     await serverVersion(session);
     const status = check(await statusOf(session, migrations), dir);
     if (status.pending.length === 0) return { applied: [], version: status.version };
@@ -79,6 +84,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   } catch (error) {
     throw error instanceof CapeError ? error : databaseError(url, error);
   } finally {
+    signal?.removeEventListener('abort', stop);
     // The lock goes with the session.
     await session?.close();
   }

@@ -49,6 +49,15 @@ export async function claimedBy(db: Queryable, token: string): Promise<Claim[]> 
   return (await db.query<ClaimRow>(CLAIMED_BY, [token])).map((row) => claimOf(row, token));
 }
 
+/**
+ * Whether another session of this program is executing something, such as a claim whose connection is lost. Asked before
+ * `claimedBy`: once nothing is executed any more, that sees everything that was committed.
+ */
+export async function stillExecuting(db: Queryable): Promise<boolean> {
+  const [row] = await db.query<{ busy: boolean }>(STILL_EXECUTING);
+  return row?.busy !== false;
+}
+
 /** A row as the statement gives it. */
 export interface ClaimRow extends ClaimedIssue {
   readonly attempt: number;
@@ -151,6 +160,13 @@ function passes(except: string | undefined): string {
 }
 
 const CLAIM = `with ${claimSteps(1)} select ${CLAIM_ROW} from claimed`;
+
+// A state that we may not see (null) counts as busy.
+const STILL_EXECUTING = `
+  select exists (
+    select from pg_stat_activity
+     where datname = current_database() and application_name = current_setting('application_name')
+       and pid <> pg_backend_pid() and state is distinct from 'idle') as busy`;
 
 const CLAIMED_BY = `
   select ${COLUMNS} from cape_leases l join cape_issues i on i.id = l.issue_id

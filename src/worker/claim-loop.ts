@@ -77,6 +77,7 @@ export class ClaimLoop {
   /** Claims nothing more; `run` resolves when everything in hand is settled. */
   stop(): void {
     this.#stopping = true;
+    this.#parts.unclear.hurry();
     this.#parts.bell.ring();
   }
 
@@ -107,17 +108,19 @@ export class ClaimLoop {
   }
 
   #finished(): boolean {
-    const { attempts, settler, unclear, once } = this.#parts;
+    const { attempts, settler, unclear } = this.#parts;
     if (this.#abandoned) return true;
-    const time = now().mono;
-    const settled = attempts.idle && !unclear.due(time) && !settler.reportDue(time);
-    return settled && (this.#stopping || (once && this.#claimedOne));
+    return this.#leaving() && attempts.idle && !unclear.waiting && !settler.reportDue(now().mono);
+  }
+
+  #leaving(): boolean {
+    return this.#stopping || (this.#parts.once && this.#claimedOne);
   }
 
   async #step(): Promise<void> {
-    const { attempts, settler, mark, gate, unclear, bell } = this.#parts;
+    const { settler, mark, gate, unclear, bell } = this.#parts;
     const time = now().mono;
-    if (unclear.due(time) && (await unclear.adopt(this.#free(time))) > 0) this.#claimedOne = true;
+    if (unclear.due(time) && (await unclear.adopt(this.#free(time), this.#leaving())) > 0) this.#claimedOne = true;
     if (settler.reportDue(time)) await settler.reportLate();
     if (time >= this.#pollAt) this.#poll(time);
     const free = this.#free(time);
@@ -126,7 +129,7 @@ export class ClaimLoop {
     if (free > 0 && (await this.#emptyHanded(time))) return;
     if (free === 0) await mark.clearIfStale(time);
     const next = Math.min(this.#pollAt, settler.nextAt, mark.nextAt, gate.nextAt(time), unclear.nextAt);
-    if (!this.#stopping || !attempts.idle) await bell.sleep(next - now().mono);
+    if (!this.#finished()) await bell.sleep(next - now().mono);
   }
 
   /** How many issues may be claimed now. */

@@ -1,5 +1,6 @@
 /** The three loops that make a worker (queue, leases, upkeep), and how they stop together. */
 import { CapeError } from '../core/errors.js';
+import { within } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import type { Attempts } from './attempts.js';
 import type { ClaimLoop } from './claim-loop.js';
@@ -25,6 +26,9 @@ export interface CrewParts {
   readonly wasTaken: () => boolean;
   readonly disconnect: () => void;
 }
+
+/** What renewal and upkeep may take to come to their end: where nobody answers, their deadlines would add up. */
+const LAST_STATEMENT_MS = 2000;
 
 /** Runs the loops until the first is done. */
 export class Crew {
@@ -129,7 +133,9 @@ export class Crew {
       await Promise.race([attempts.allEnded(), this.#left]);
       keeper.stop();
       upkeep.stop();
-      await Promise.allSettled(beside);
+      const still = Promise.allSettled(beside).then(() => {});
+      if (!(await within(still, LAST_STATEMENT_MS))) this.#parts.disconnect();
+      await still;
     }
     if (this.#parts.wasTaken()) {
       throw new CapeError(

@@ -5,6 +5,7 @@ import { renewalInterval } from '../config.js';
 import { CapeError, messageOf } from '../core/errors.js';
 import { connect, serverVersion } from '../db/connect.js';
 import { programVersion } from '../db/migration-files.js';
+import { within } from '../execution/clock.js';
 import { createExecutor } from '../execution/keeper-client.js';
 import { machineIdentity } from '../execution/machine.js';
 import { endOrphans } from '../execution/recover.js';
@@ -20,6 +21,8 @@ import { onceReachable, prepareSchema, registerWorker } from './start-up.js';
 
 /** Longest wait for an answer to a renewal. */
 const LEASE_DEADLINE_MS = 10_000;
+/** Somebody may hold the worker's row locked, or nobody answer. */
+const DEREGISTER_MS = 5000;
 
 const done = Promise.resolve();
 
@@ -41,12 +44,20 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const deadlineMs = Math.min(LEASE_DEADLINE_MS, renewalInterval(config.lease));
   const connections = { queue: connect(shared), leases: connect({ ...shared, deadlineMs }) };
   try {
-    const base = await onceReachable(() => settleIn(options, tools, connections), log, stopping.asked);
+    const base = await onceReachable((signal) => settleIn(options, tools, connections, signal), log, stopping.asked);
     if (base) await work(options, tools, connections, { ...base, trees }, failover);
+    // The answer to the registration may have been lost, or waited for no longer.
+    else await leaveTable(options, connections);
   } finally {
     await tools.executor?.close();
     await Promise.all([connections.queue.close(), connections.leases.close()]);
   }
+}
+
+/** Best effort, while the database answers: a heartbeat that nobody renews grows old by itself. */
+async function leaveTable({ instance, log }: WorkerOptions, { leases }: Connections): Promise<void> {
+  const left = deregister(leases, instance).catch((error) => log.debug(`not deregistered: ${messageOf(error)}`));
+  await within(left, DEREGISTER_MS);
 }
 
 /** What can be wrong without a database is found before one is waited for. */
@@ -71,10 +82,11 @@ async function settleIn(
   options: WorkerOptions,
   tools: Tools,
   { queue, leases }: Connections,
+  signal: AbortSignal,
 ): Promise<Omit<Base, 'trees'>> {
   const { config, workerId, instance, databaseUrl, log } = options;
   await serverVersion(queue);
-  await prepareSchema(queue, databaseUrl, config, log);
+  await prepareSchema(queue, databaseUrl, config, log, signal);
   const machine = config.machineId ?? machineIdentity();
   const identity = {
     workerId,
@@ -94,7 +106,7 @@ async function work(
   base: Base,
   failover: Failover,
 ): Promise<void> {
-  const { config, workerId, instance, log, stopping } = options;
+  const { config, workerId, log, stopping } = options;
   const outage = new Outage(log);
   const crew = assemble(options, tools, connections, base, outage);
   failover.onMoved = () => crew.moved();
@@ -114,8 +126,7 @@ async function work(
     await listener.close();
     await tools.executor?.close();
     await crew.keepUnsettled(log);
-    // Best effort: the row's heartbeat grows old by itself.
-    await deregister(connections.leases, instance).catch((error) => log.debug(`not deregistered: ${messageOf(error)}`));
+    await leaveTable(options, connections);
   }
   log.info(`worker ${workerId} has stopped`);
 }

@@ -16,16 +16,25 @@ import { pause } from './wake.js';
 /** What passes by itself, sooner or later: away or starting, a standby about to be promoted, a lock. */
 const PASSING: readonly FailureKind[] = ['unreachable', 'readonly', 'transient'];
 
+/** What is under way when the word to stop comes, be it a migration, gets so long to come to its end. */
+const LAST_STEPS_MS = 2000;
+
 /**
  * Does the first work with a database, and again from its beginning for as long as the database is away.
+ * @param work is given a signal: it is waited for no longer
  * @returns null where `stop` came first
  * @throws CapeError `database` where waiting makes no sense: a refused login, a missing right, a server too old
  */
-export async function onceReachable<T>(work: () => Promise<T>, log: Log, stop: AbortSignal): Promise<T | null> {
+export async function onceReachable<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  log: Log,
+  stop: AbortSignal,
+): Promise<T | null> {
   const outage = new Outage(log);
   for (let tries = 0; !stop.aborted; tries++) {
     try {
-      const done = await work();
+      const done = await orGivenUp(work, stop);
+      if (done === null) return null;
       outage.over('start');
       return done;
     } catch (error) {
@@ -41,14 +50,39 @@ export async function onceReachable<T>(work: () => Promise<T>, log: Log, stop: A
   return null;
 }
 
+/** The work's result; null where it has not come some time after the word to stop. */
+async function orGivenUp<T>(work: (signal: AbortSignal) => Promise<T>, stop: AbortSignal): Promise<T | null> {
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const givenUp = new Promise<null>((done) => over.signal.addEventListener('abort', () => done(null)));
+  const last = () => {
+    timer = setTimeout(() => over.abort(), LAST_STEPS_MS);
+  };
+  stop.addEventListener('abort', last);
+  const working = work(over.signal);
+  working.catch(() => {}); // given up, it may fail later
+  try {
+    return await Promise.race([working, givenUp]);
+  } finally {
+    stop.removeEventListener('abort', last);
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Brings the schema up to date, or, where that is not wanted or not allowed, sees that it fits.
  * @throws CapeError `database` where the tables are missing or do not fit this program
  */
-export async function prepareSchema(db: Database, url: string, config: Config, log: Log): Promise<void> {
+export async function prepareSchema(
+  db: Database,
+  url: string,
+  config: Config,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   if (config.migrate) {
     try {
-      await migrate({ url, schema: config.schema, log: (line) => log.info(line) });
+      await migrate({ url, schema: config.schema, log: (line) => log.info(line), signal });
       return;
     } catch (error) {
       if (failureOf((error as { cause?: unknown }).cause).kind !== 'permission') throw error;

@@ -8,7 +8,7 @@ import { failureOf } from '../db/failure.js';
 import { isPast, now } from '../execution/clock.js';
 import type { Deadline } from '../execution/spec.js';
 import type { Log } from '../log.js';
-import { claimedBy } from '../queue/claim.js';
+import { claimedBy, stillExecuting } from '../queue/claim.js';
 import type { Attempts } from './attempts.js';
 
 interface Unclear {
@@ -21,6 +21,10 @@ interface Unclear {
 /** Longer than any statement may run on the server. */
 const WATCHED_MS = 30_000;
 const LOOK_EVERY_MS = 5000;
+/** A worker that leaves looks more often, and no longer than somebody executes something. */
+const LEAVING_LOOK_EVERY_MS = 250;
+/** A statement that was sent needs a moment to be seen as executed. */
+const ARRIVED_MS = 500;
 
 export class UnclearClaims {
   readonly #db: Queryable;
@@ -42,6 +46,16 @@ export class UnclearClaims {
     return this.nextAt <= time;
   }
 
+  /** True where a claim may still turn up. Left behind, its lease would run out and count as a crash of the worker. */
+  get waiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** The worker is about to leave: looks at once, and then often. */
+  hurry(): void {
+    for (const one of this.#waiting.values()) one.lookAt = 0;
+  }
+
   /** Sends a claim and remembers its token where no answer comes. */
   async watch<A>(claim: { token: string; until: Deadline; wanted: boolean }, send: () => Promise<A>): Promise<A> {
     try {
@@ -58,11 +72,13 @@ export class UnclearClaims {
   /**
    * Looks the tokens up; what they claimed is started, or given back where no slot is free any more (other claims may
    * have been made since) or it is too late.
+   * @param leaving the worker stops: each token is looked up until it is certain that nothing comes of it any more
    * @returns how many were started
    */
-  async adopt(free: number): Promise<number> {
+  async adopt(free: number, leaving = false): Promise<number> {
     const time = now().mono;
     let started = 0;
+    const certain = leaving && !(await stillExecuting(this.#db));
     for (const one of [...this.#waiting.values()].filter((each) => each.lookAt <= time)) {
       const claims = await claimedBy(this.#db, one.token);
       for (const claim of claims) {
@@ -72,8 +88,9 @@ export class UnclearClaims {
           started += 1;
         } else this.#attempts.giveBack(claim, 'the answer to the claim was lost');
       }
-      one.lookAt = time + LOOK_EVERY_MS;
-      if (claims.length > 0 || time - one.since > WATCHED_MS) this.#waiting.delete(one.token);
+      one.lookAt = time + (leaving ? LEAVING_LOOK_EVERY_MS : LOOK_EVERY_MS);
+      const over = time - one.since > (certain ? ARRIVED_MS : WATCHED_MS);
+      if (claims.length > 0 || over) this.#waiting.delete(one.token);
     }
     return started;
   }
