@@ -204,6 +204,16 @@ test('every dependency has its reason in CONTRIBUTING.md, and none that is not t
   expect(named.sort()).toEqual(all.sort());
 });
 
+test('every test that docs/reliability.md names exists', () => {
+  const named = [...read('docs/reliability.md').matchAll(/^- `(test\/[^`]+)`: (.+)$/gm)];
+  expect(named.length).toBeGreaterThan(40);
+  const missing = named.filter(([, file = '', name = '']) => {
+    const text = existsSync(join(root, file)) ? read(file) : '';
+    return !["'", '"', '`'].some((mark) => text.includes(mark + name + mark));
+  });
+  expect(missing.map(([line]) => line)).toEqual([]);
+});
+
 test('nothing refers to places outside the project', () => {
   // Put together here, or this file would be found.
   const places = new RegExp(

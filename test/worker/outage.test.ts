@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createTestDatabase } from '../support/database.js';
+import { startHoldingProxy } from '../support/holding-proxy.js';
 import { issuesOf } from '../support/issues.js';
 import { startProxy, type TcpProxy } from '../support/proxy.js';
 import { until } from '../support/until.js';
@@ -26,36 +27,22 @@ const outageLines = (worker: TestWorker) =>
 
 describe('an answer that is lost', () => {
   test('to a claim: what it took is worked on, once', async () => {
-    // Slow enough to take the answer away from.
-    await sql.unsafe(`
-      create function test_slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.5); return new; end';
-      create trigger test_slow before update on cape_issues for each row when (new.status = 'started') execute function test_slow()`);
-    try {
-      const runs: number[] = [];
-      const worker = startWorker({
-        databaseUrl: proxy.url(url),
-        pollInterval: '200ms',
-        handler: ({ id }) => runs.push(id),
-      });
-      await ready(worker);
-      const id = await add('ambiguous');
-      await until(
-        async () =>
-          (await sql`select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`)
-            .length > 0,
-        {
-          what: 'the claim',
-        },
-      );
-      proxy.mode = 'cut';
-      await until(async () => (await sql`select from cape_leases`).length === 1, { what: 'the claim to be committed' });
-      proxy.mode = 'pass';
-      expect(await completed(id)).toMatchObject({ attempt: 1, failures: 0, crashes: 0 });
-      expect(runs).toEqual([id]);
-      expect(worker.lines).toContain(`warn: issue ${id}: the answer to its claim was lost, the claim was not`);
-    } finally {
-      await sql.unsafe('drop trigger test_slow on cape_issues; drop function test_slow()');
-    }
+    const talk = await startHoldingProxy(url);
+    const runs: number[] = [];
+    const hold = talk.hold('reply', ({ text }) => text.includes('insert into cape_leases'));
+    const id = await add('ambiguous');
+    const worker = startWorker({
+      databaseUrl: talk.url(url),
+      pollInterval: '200ms',
+      handler: (one) => runs.push(one.id),
+    });
+    await hold.reached;
+    await until(async () => (await sql`select from cape_leases`).length === 1, { what: 'the claim to be committed' });
+    hold.cut();
+    expect(await completed(id)).toMatchObject({ attempt: 1, failures: 0, crashes: 0 });
+    expect(runs).toEqual([id]);
+    expect(worker.lines).toContain(`warn: issue ${id}: the answer to its claim was lost, the claim was not`);
+    await talk.close();
   });
 
   test('to a settlement: it is asked about, not sent again, and the next issue is taken', async () => {
@@ -153,6 +140,29 @@ describe('a database that is gone for a while', () => {
     proxy.reset();
     expect(await completed(id)).toMatchObject({ attempt: 2, failures: 0, crashes: 0 });
   });
+
+  test('counts for a deadline from before the claim was sent, however late its answer', async () => {
+    // Trusted for 4.5 s from the moment when the claim was sent, of which its answer takes 3.
+    const talk = await startHoldingProxy(proxy.url(url));
+    const worker = startWorker({ databaseUrl: talk.url(url), lease: '10s', command: `sh -c 'sleep 60'` });
+    await ready(worker);
+    await until(async () => (await sql`select from cape_workers where waiting_until is not null`).length === 1);
+    await new Promise((done) => setTimeout(done, 500));
+    const hold = talk.hold('reply', ({ text }) => text.includes('insert into cape_leases'));
+    await add('long');
+    await hold.reached;
+    const sent = performance.now();
+    await until(async () => (await sql`select from cape_leases`).length === 1);
+    await new Promise((done) => setTimeout(done, 100));
+    proxy.mode = 'blackhole'; // no renewal gets through any more
+    await new Promise((done) => setTimeout(done, 3000));
+    hold.release();
+    await until(() => worker.lines.some((line) => line.includes('attempt 1 interrupted')), { timeoutMs: 15_000 });
+    expect(performance.now() - sent).toBeLessThan(6500);
+    proxy.mode = 'pass';
+    proxy.reset();
+    await talk.close();
+  }, 40_000);
 
   test('through cut sessions is hardly noticed, and inserts wake the worker again', async () => {
     const worker = startWorker({ databaseUrl: url, pollInterval: '1h' });

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import type { Queryable } from '../../src/db/connect.js';
+import { now } from '../../src/execution/clock.js';
+import type { Deadline } from '../../src/execution/spec.js';
+import { LeaseKeeper, type LeaseKeeperParts } from '../../src/worker/lease-keeper.js';
+import { until } from '../support/until.js';
+
+test('a deadline counts from before the renewal was sent: the database may have read its clock at any time since', async () => {
+  const ANSWER_MS = 400;
+  const TRUST_MS = 10_000;
+  let sentAt = 0;
+  const db: Queryable = {
+    async query() {
+      sentAt ||= now().mono;
+      await new Promise((done) => setTimeout(done, ANSWER_MS));
+      return [{ registered: true, leases: [{ id: 7, token: 't', state: 'ok', cancelled: null }] }] as never;
+    },
+  };
+  const active = { claim: { issue: { id: 7 }, attempt: 1, token: 't' }, until: { mono: 0, boot: 0 } };
+  const attempts = { held: () => [{ id: 7, token: 't' }], active: [active], end() {} };
+  const confirmed: (readonly [string, Deadline])[] = [];
+  const parts = {
+    ...{ db, attempts, intervalMs: 60_000, leaseMs: 20_000, trustMs: TRUST_MS, instance: 'i' },
+    mark: { carried: false },
+    outage: { over() {} },
+    confirm: (deadlines: (readonly [string, Deadline])[]) => confirmed.push(...deadlines),
+    onRenewed() {},
+    onTaken() {},
+  };
+  active.until = { mono: Number.POSITIVE_INFINITY, boot: Number.POSITIVE_INFINITY };
+  const keeper = new LeaseKeeper(parts as unknown as LeaseKeeperParts);
+  const done = keeper.run();
+  await until(() => confirmed.length > 0);
+  keeper.stop();
+  await done;
+  expect(confirmed[0]![0]).toBe('7/1');
+  expect(confirmed[0]![1].mono).toBeLessThanOrEqual(sentAt + TRUST_MS);
+  expect(active.until).toEqual(confirmed[0]![1]);
+});
