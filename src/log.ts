@@ -3,13 +3,12 @@
  * tools have parsed for years: `YYYY-MM-DD HH:MM:SS - cape_worker_<id> - LEVEL - Message` (local time).
  * There is no singleton: whoever needs to log is given a Log.
  */
-import { type EventEmitter, once } from 'node:events';
-import { lstatSync, mkdirSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { once } from 'node:events';
 import type { Logger, transport, format as winstonFormat } from 'winston';
 import { CapeError, messageOf } from './core/errors.js';
 import { oneLine, safeJson } from './core/text.js';
 import type { LogLevel } from './core/values.js';
+import { LogFile } from './log/file.js';
 
 /** What rooms are given to speak to people. One call is one line, whatever the message holds. */
 export interface Log {
@@ -34,7 +33,7 @@ export interface LogOptions {
   readonly format: 'text' | 'json';
   /** Rotated at this size in bytes (and every midnight). */
   readonly maxSize: number;
-  /** Rotated files older than this are removed. */
+  /** Rotated files older than this are removed, and all but as many of the newest. */
   readonly maxDays: number;
   /** Where console lines go; null: nowhere. */
   readonly console: NodeJS.WriteStream | null;
@@ -89,7 +88,8 @@ export async function openLog(options: LogOptions): Promise<WorkerLog> {
     const shown = format.combine(notInFileOnly(format), line(options.colors));
     targets.push(new transports.Stream({ stream: options.console, format: shown, eol: '\n' }));
   }
-  if (options.dir !== null) targets.push(await fileTransport(options, options.dir, line(false)));
+  const file = options.dir === null ? null : await openFile(options, options.dir);
+  if (file) targets.push(new transports.Stream({ stream: file, format: line(false), eol: '\n' }));
   const logger = createLogger({ level: options.level, transports: targets, silent: targets.length === 0 });
   return {
     error: (message) => void logger.error(message),
@@ -97,7 +97,7 @@ export async function openLog(options: LogOptions): Promise<WorkerLog> {
     info: (message) => void logger.info(message),
     debug: (message) => void logger.debug(message),
     errorInFile: (message) => void logger.error(message, FILE_ONLY),
-    close: () => finish(logger),
+    close: () => finish(logger, file),
   };
 }
 
@@ -109,71 +109,29 @@ function notInFileOnly(format: typeof winstonFormat): Logger['format'] {
 }
 
 /** Returns when the file is open: one that can't be written is an error now, not a broken worker a moment later. */
-async function fileTransport(options: LogOptions, dir: string, line: Logger['format']): Promise<transport> {
-  const { default: DailyRotateFile } = await import('winston-daily-rotate-file');
-  const name = `worker_${options.workerId}`;
+async function openFile(options: LogOptions, dir: string): Promise<LogFile> {
+  const { workerId, maxSize, maxDays, console } = options;
+  const say = (line: string) => {
+    const time = new Date();
+    if (console) console.write(`${formatLine({ level: 'warn', message: line, time }, workerId, options)}\n`);
+  };
+  const file = new LogFile({ dir, name: `worker_${workerId}`, maxSize, maxDays, say });
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o750 });
-    moveAside(join(dir, `${name}.log`));
-    const target = new DailyRotateFile({
-      dirname: dir,
-      filename: `${name}-%DATE%`,
-      extension: '.log',
-      datePattern: 'YYYY-MM-DD',
-      maxSize: `${Math.ceil(options.maxSize / 1024)}k`,
-      maxFiles: `${options.maxDays}d`,
-      auditFile: join(dir, `.${name}-audit.json`),
-      createSymlink: true,
-      symlinkName: `${name}.log`,
-      format: line,
-      // A line shows the beginning of an issue's text.
-      options: { flags: 'a', mode: 0o640 },
-    });
-    const { logStream } = target as unknown as RotatingFile;
-    await once(logStream, 'open');
-    sayOnce([target, logStream], (error) => options.console?.write(`log file in ${dir}: ${messageOf(error)}\n`));
-    return target;
+    await file.open();
+    return file;
   } catch (error) {
     throw new CapeError('config', `--log-dir: got "${oneLine(dir)}"; can't write there: ${messageOf(error)}`);
   }
-}
-
-/**
- * A full disk must not end the worker. Said on the console: the file is the thing that fails. The transport does not
- * pass on the errors of its stream, which end the process where nobody listens.
- */
-function sayOnce(emitters: readonly EventEmitter[], say: (error: unknown) => void): void {
-  let said = false;
-  for (const emitter of emitters) {
-    emitter.on('error', (error) => {
-      if (!said) say(error);
-      said = true;
-    });
-  }
-}
-
-/** The plain name is a link to the current file. A plain file of that name, left by another program, is kept beside. */
-function moveAside(path: string): void {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found?.isFile()) renameSync(path, `${path}.${found.mtimeMs.toFixed(0)}`);
 }
 
 function mask(message: string, secrets: readonly string[]): string {
   return secrets.reduce((text, secret) => (secret === '' ? text : text.replaceAll(secret, '***')), message);
 }
 
-/**
- * The transport's own 'finish' says that the rotating stream was given the last line, not that it is on disk: a program
- * that leaves upon it loses its last lines. That stream has to be ended as well.
- */
-async function finish(logger: Logger): Promise<void> {
-  const files = logger.transports.filter((target) => 'logStream' in target) as unknown as RotatingFile[];
+/** The logger hands its last lines on before the file is ended. */
+async function finish(logger: Logger, file: LogFile | null): Promise<void> {
   const given = once(logger, 'finish');
   logger.end();
   await given;
-  await Promise.all(files.map(({ logStream }) => new Promise<void>((done) => logStream.end(done))));
-}
-
-interface RotatingFile {
-  readonly logStream: EventEmitter & { end(done: () => void): void };
+  if (file) await new Promise<void>((done) => file.end(done));
 }

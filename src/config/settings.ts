@@ -221,7 +221,7 @@ export const SETTINGS = {
     env: 'CAPE_LOG_MAX_DAYS',
     fallback: '14',
     schema: whole(1, 3650),
-    about: "Days that the worker's logs are kept",
+    about: "Days that the worker's logs are kept, and how many files of them (at least 5)",
   }),
   outputLimit: setting({
     group: 'logs',

@@ -4,7 +4,7 @@
  * truncated by `> /dev/stderr`, and could be capped only after the fact. So: FIFOs, opened at both ends and unlinked.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** One `mkfifo` makes so many: 2 ms for all of them, where one each would cost as much as the command's own spawn. */
@@ -30,6 +30,17 @@ export class FifoPool {
 
   /** A fresh pipe, its name already gone. Throws what the system said where none can be made. */
   take(): Pipe {
+    try {
+      return this.#open();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // The folder was removed by somebody who tidied up.
+      this.#ready.length = 0;
+      return this.#open();
+    }
+  }
+
+  #open(): Pipe {
     if (this.#ready.length === 0) this.#fillNow();
     const path = this.#ready.pop()!;
     if (this.#ready.length < BATCH / 2) this.#refill();
@@ -41,11 +52,12 @@ export class FifoPool {
       closeSync(read);
       throw error;
     } finally {
-      unlinkSync(path);
+      rmSync(path, { force: true });
     }
   }
 
   #fillNow(): void {
+    mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
     const names = this.#names();
     const done = spawnSync('mkfifo', ['-m', '600', ...names], { env: { PATH: this.#toolPath }, encoding: 'utf8' });
     if (done.error) throw done.error;

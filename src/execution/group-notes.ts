@@ -25,7 +25,10 @@ export class GroupNotes {
   readonly #onWarden: (pid: number) => void;
   /** Group to start time of its leader. */
   readonly #groups = new Map<number, string>();
-  #fd: number;
+  /** Null where the file can't be opened. */
+  #fd: number | null = null;
+  /** A full disk: the file lacks lines, or has half of one. */
+  #torn = false;
   #lines = 0;
   #warden: ChildProcess | null = null;
   #shortLives = 0;
@@ -36,7 +39,7 @@ export class GroupNotes {
     this.file = file;
     this.#config = config;
     this.#onWarden = onWarden;
-    this.#fd = openSync(file, 'a', 0o600);
+    this.#write('');
     this.#startWarden();
   }
 
@@ -54,17 +57,25 @@ export class GroupNotes {
   close(): void {
     this.#closed = true;
     this.#warden?.stdin?.end();
-    closeSync(this.#fd);
+    if (this.#fd !== null) closeSync(this.#fd);
   }
 
   #note(line: string): void {
     this.#warden?.stdin?.write(line);
+    this.#write(line);
+  }
+
+  /** Never throws, and says once that it can't: the warden knows the group, and the sweep by token needs no notes. */
+  #write(line: string): void {
     try {
-      writeSync(this.#fd, line);
-      if (++this.#lines >= LINES_KEPT) this.#rewrite();
+      this.#fd ??= openSync(this.file, 'a', 0o600);
+      if (this.#torn || ++this.#lines >= LINES_KEPT) this.#rewrite();
+      else if (writeSync(this.#fd, line) < line.length) throw new Error('no room for a whole line');
+      // A file of no lines fits on a full disk as well.
+      this.#torn &&= this.#groups.size === 0;
     } catch (error) {
-      // A full disk: the warden knows the group, and the sweep by token needs no notes.
-      process.stderr.write(`can't note a process group in ${this.file}: ${(error as Error).message}\n`);
+      if (!this.#torn) process.stderr.write(`can't note process groups in ${this.file}: ${(error as Error).message}\n`);
+      this.#torn = true;
     }
   }
 
@@ -72,7 +83,8 @@ export class GroupNotes {
     const fresh = `${this.file}.new`;
     writeFileSync(fresh, this.#all(), { mode: 0o600 });
     renameSync(fresh, this.file);
-    closeSync(this.#fd);
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
     this.#fd = openSync(this.file, 'a', 0o600);
     this.#lines = this.#groups.size;
   }

@@ -1,5 +1,6 @@
 /** The worker's Executor: hands commands to a keeper process and turns what it tells into Outcomes. */
 import { messageOf } from '../core/errors.js';
+import { Condition } from '../log/condition.js';
 import type { Log } from '../log.js';
 import { outcomeOfEnding, outcomeOfFailure, outcomeOfReason } from './ending.js';
 import { type Farewell, KeeperLink, type LinkOptions } from './keeper-link.js';
@@ -37,6 +38,7 @@ class KeeperExecutor implements Executor {
   readonly #options: LinkOptions;
   readonly #idleMs: number;
   readonly #runs = new Map<string, LiveRun>();
+  readonly #disk: Condition;
   #link: KeeperLink | null = null;
   #idleTimer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -47,6 +49,11 @@ class KeeperExecutor implements Executor {
     const { stateDir, graceMs, log } = options;
     this.#options = { stateDir, graceMs, log, pingMs, missedPings, nodeArgs, toolPath };
     this.#idleMs = idleMs;
+    this.#disk = new Condition(
+      log,
+      'the output of commands can not be written to its files; they run on, and only its end is kept',
+      'the output of commands is written to its files again',
+    );
   }
 
   start(spec: CommandSpec, until: Deadline): Run {
@@ -115,8 +122,10 @@ class KeeperExecutor implements Executor {
   #end(run: LiveRun, { ending }: Extract<FromKeeper, { t: 'ended' }>): void {
     const { log } = this.#options;
     const { id, logPath } = run.spec;
-    if (ending.logError)
-      log.warn(`run ${id}: ${ending.lost} bytes of output could not be written to ${logPath} (${ending.logError})`);
+    if (ending.logError) {
+      this.#disk.failed(ending.logError);
+      log.debug(`run ${id}: ${ending.lost} bytes of output could not be written to ${logPath} (${ending.logError})`);
+    } else if (ending.tail !== '') this.#disk.fine(); // a run that printed nothing has tried nothing
     if (ending.survivors) log.warn(`run ${id}: a process of it could not be ended and may still run`);
     run.settle(outcomeOfEnding(ending, run.spec));
   }

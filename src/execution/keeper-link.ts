@@ -154,6 +154,8 @@ export class KeeperLink {
 
 function configure({ stateDir, graceMs, toolPath }: LinkOptions): KeeperConfig {
   const token = randomBytes(12).toString('hex');
+  // Somebody may have removed it since the start.
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   // The real path: /proc shows that one.
   const dir = join(realpathSync(stateDir), token);
   mkdirSync(dir, { mode: 0o700 });

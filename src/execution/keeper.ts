@@ -37,6 +37,8 @@ class Keeper {
   readonly #tools: RunTools;
   #ticker: NodeJS.Timeout | null = null;
   #leaving = false;
+  /** What a full disk did not take yet. */
+  #unsaved: HelperRecord | null = null;
 
   constructor(config: KeeperConfig, worker: Socket) {
     this.#config = config;
@@ -83,6 +85,7 @@ class Keeper {
       this.#tell({ t: 'ended', id, ending: NEVER_BEGAN });
       return;
     }
+    if (this.#unsaved) this.#save(this.#unsaved);
     const run = startRun(spec, until, this.#tools, {
       onFailure: (failure) => this.#tell({ t: 'unrunnable', id, failure }),
       onEnded: (ending) => {
@@ -133,9 +136,22 @@ class Keeper {
       machine,
       graceMs,
     };
-    writeFileSync(join(dir, 'record.new'), JSON.stringify(record), { mode: 0o600 });
-    renameSync(join(dir, 'record.new'), join(dir, 'record.json'));
+    if (!this.#save(record)) process.stderr.write(`can't note the helpers in ${dir}; tried again with each command\n`);
     this.#tell({ t: 'helpers', record });
+  }
+
+  /** A full disk must not cost the commands their keeper: until it takes the record, the worker's row has it alone. */
+  #save(record: HelperRecord): boolean {
+    const { dir } = this.#config;
+    this.#unsaved = record;
+    try {
+      writeFileSync(join(dir, 'record.new'), JSON.stringify(record), { mode: 0o600 });
+      renameSync(join(dir, 'record.new'), join(dir, 'record.json'));
+      this.#unsaved = null;
+    } catch {
+      // Said once for each warden by who asked.
+    }
+    return this.#unsaved === null;
   }
 
   #tell(message: FromKeeper): void {

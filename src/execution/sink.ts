@@ -2,12 +2,14 @@
  * Where the output of a run goes: a head in the log file, then segments beside it of which the newest two stay, and the
  * last few KiB in memory. However much is written, disk and memory stay within their limits.
  */
-import { closeSync, constants, openSync, rmSync, write } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, rmSync, write } from 'node:fs';
+import { dirname } from 'node:path';
 import { cleanTail, SEGMENT } from './tail.js';
 
 /** With 8 MiB a reader that looks every 50 ms missed nothing at 85 MB/s; with 1 MiB it lost half. */
 const LARGEST_SEGMENT = 8 * 1024 * 1024;
 const SMALLEST_SEGMENT = 1024;
+const RETRY_MS = 1000;
 const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
 
 export class Sink {
@@ -27,7 +29,9 @@ export class Sink {
    */
   readonly #tail: Buffer;
   #tailLength = 0;
-  #fd: number | null;
+  #fd: number | null = null;
+  /** When a file that could not be opened is tried again, milliseconds of the monotonic clock. */
+  #retryAt = 0;
   /** Bytes that the open file may still take. */
   #room: number;
 
@@ -40,7 +44,7 @@ export class Sink {
     this.#segmentSize = Math.max(SMALLEST_SEGMENT, Math.min(LARGEST_SEGMENT, Math.floor(limit / 4)));
     this.#room = Math.max(SMALLEST_SEGMENT, limit - 2 * this.#segmentSize);
     this.#tail = Buffer.alloc(tailBytes + 1);
-    this.#fd = this.#attempt(() => openSync(path, APPEND, 0o600));
+    this.#open(path);
   }
 
   /** Takes a chunk; `done` is called later, never at once, when the chunk's memory may be used again. */
@@ -62,7 +66,7 @@ export class Sink {
   }
 
   #append(chunk: Buffer, done: () => void): void {
-    if (this.#room === 0) this.#nextSegment();
+    if (this.#room === 0 || (this.#fd === null && performance.now() >= this.#retryAt)) this.#nextSegment();
     const part = chunk.subarray(0, this.#room);
     const advance = (error: NodeJS.ErrnoException | null, written: number) => {
       // A full disk: the part is gone, but the command must not block on its pipe.
@@ -80,11 +84,19 @@ export class Sink {
   #nextSegment(): void {
     this.close();
     const segment = `${this.#path}${SEGMENT}${this.bytes}`;
-    this.#fd = this.#attempt(() => openSync(segment, APPEND, 0o600));
+    this.#open(segment);
     this.#room = this.#segmentSize;
+    // One that could not be made must not drive out what is there.
+    if (this.#fd === null) return;
     this.#segments.push(segment);
     const oldest = this.#segments.length > 2 ? this.#segments.shift() : undefined;
     if (oldest) this.#attempt(() => rmSync(oldest, { force: true }));
+  }
+
+  /** A full disk may have room again long before an hour's command has ended. */
+  #open(path: string): void {
+    this.#fd = this.#attempt(() => openInFolder(path));
+    if (this.#fd === null) this.#retryAt = performance.now() + RETRY_MS;
   }
 
   /** An exception would end the keeper, and with it the commands of all others. */
@@ -107,6 +119,17 @@ export class Sink {
     this.#tail.copyWithin(0, last.length);
     last.copy(this.#tail, this.#tail.length - last.length);
     this.#tailLength = Math.min(this.#tail.length, this.#tailLength + last.length);
+  }
+}
+
+/** The attempt's own folder, and none above it: a log folder that is gone is not ours to make. */
+function openInFolder(path: string): number {
+  try {
+    return openSync(path, APPEND, 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(dirname(path), { mode: 0o700 });
+    return openSync(path, APPEND, 0o600);
   }
 }
 

@@ -177,5 +177,15 @@ function makeStarter(
   const { executor, command, workingDir, logDir } = tools;
   if (handler) return handlerStarter(handler, config, database, log);
   if (!executor || !command) throw new Error('a worker needs a command or a handler');
-  return commandStarter({ executor, config, workerId, command, environment, workingDir, logDir, databaseId: database });
+  return commandStarter({
+    executor,
+    config,
+    workerId,
+    log,
+    command,
+    environment,
+    workingDir,
+    logDir,
+    databaseId: database,
+  });
 }

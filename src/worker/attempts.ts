@@ -2,14 +2,14 @@
  * The attempts in this worker's hands: those that run, and those that have ended and are not written back yet.
  * Both hold their lease, so both are renewed.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, rmSync } from 'node:fs';
 import type { Claim } from '../core/issue.js';
 import { decide, type Outcome, type RetryPolicy, type Verdict } from '../core/outcome.js';
 import { firstLine } from '../core/text.js';
 import type { Deadline, EndReason, Run } from '../execution/spec.js';
 import type { Log } from '../log.js';
 import type { Settlement } from '../queue/settle.js';
-import type { AttemptFiles } from './plan.js';
+import type { AttemptFiles } from './attempt-files.js';
 import { AwaitedTurn } from './turn.js';
 
 /** Starts what a claim asks for. A spec that can't be made is an Outcome, not an exception. */
@@ -124,6 +124,7 @@ export class Attempts {
   #ended(claim: Claim, ended: Outcome, files: AttemptFiles | null): void {
     const { policy, host, log, onEnded } = this.#parts;
     const outcome = ended.kind === 'succeeded' ? { ...ended, result: resultOf(ended, files, log) } : ended;
+    if (files?.spare) rmSync(files.spare, { recursive: true, force: true });
     const verdict = decide(outcome, claim.issue, policy, Math.random());
     const told = `issue ${claim.issue.id}: attempt ${claim.attempt} ${outcome.kind}`;
     log[levelOf(outcome, verdict)](outcome.error ? `${told}: ${outcome.error}` : told);

@@ -1,5 +1,4 @@
 /** From a claim to the command that runs for it: arguments, environment and files, complete before anything starts. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config.js';
 import { messageOf } from '../core/errors.js';
@@ -7,30 +6,11 @@ import type { Claim } from '../core/issue.js';
 import type { Outcome } from '../core/outcome.js';
 import { childEnvironment, planArguments, type ResolvedCommand, takesDescription } from '../execution/command.js';
 import type { CommandSpec } from '../execution/spec.js';
+import type { Condition } from '../log/condition.js';
+import { type AttemptFiles, makeFiles } from './attempt-files.js';
 
 /** Kept in the attempt's row: enough to see why it ended, small enough for a table of millions. */
 const TAIL_BYTES = 8 * 1024;
-
-/** Where the files of one attempt lie. */
-export interface AttemptFiles {
-  readonly dir: string;
-  readonly log: string;
-  /** The issue as JSON, for the command. */
-  readonly issue: string;
-  /** What the command may write its result to. */
-  readonly result: string;
-}
-
-/** @param logDir absolute, since the command may run in another folder */
-export function attemptFiles(logDir: string, issueId: number, attempt: number): AttemptFiles {
-  const dir = join(logDir, 'issues', String(issueId));
-  return {
-    dir,
-    log: join(dir, `${attempt}.log`),
-    issue: join(dir, `${attempt}.json`),
-    result: join(dir, `${attempt}.result`),
-  };
-}
 
 /** Where a worker's helper processes keep what a successor must know. A function of what the worker's row tells. */
 export function stateDirOf(logDir: string, workerId: string): string {
@@ -45,35 +25,48 @@ export interface PlanParts {
   readonly workingDir: string;
   readonly databaseId: string;
   readonly graceMs: number;
+  /** Told whether the disk of the logs takes what is written to it. */
+  readonly disk: Condition;
 }
 
 /**
- * Makes the attempt's folder and its issue file, and the spec of the command.
+ * Makes the files of the attempt, and the spec of the command.
  * Nothing is thrown: what makes a run impossible is an Outcome like any other end.
  */
-export function planCommand(claim: Claim, files: AttemptFiles, parts: PlanParts): CommandSpec | Outcome {
-  const { config, command } = parts;
+export function planCommand(
+  claim: Claim,
+  wanted: AttemptFiles,
+  parts: PlanParts,
+): { readonly spec: CommandSpec; readonly files: AttemptFiles } | Outcome {
+  const { command } = parts;
   // Only a row written by hand has none.
   if (claim.issue.description.trim() === '' && takesDescription(command))
     return { kind: 'invalid', error: 'the description is empty: there is nothing to do' };
   const planned = planArguments(command, { id: claim.issue.id, description: claim.issue.description });
   if (!('file' in planned)) return planned;
-  const given = commandVariables(claim, files, parts);
+  let files: AttemptFiles;
   try {
-    mkdirSync(files.dir, { recursive: true, mode: 0o700 });
-    // Of the same issue of another database, or of this one before its ids began again: no result of this attempt.
-    rmSync(files.result, { recursive: true, force: true });
-    writeFileSync(files.issue, issueFile(claim, given), { mode: 0o600 });
+    files = makeFiles(wanted, claim.attempt, issueFile(claim, parts), parts.disk);
   } catch (error) {
     return { kind: 'unrunnable', error: `the files of the attempt can't be made: ${messageOf(error)}` };
   }
+  return { spec: specOf(claim, files, planned, parts), files };
+}
+
+function specOf(
+  claim: Claim,
+  files: AttemptFiles,
+  planned: { readonly file: string; readonly args: readonly string[] },
+  parts: PlanParts,
+): CommandSpec {
+  const { config } = parts;
   return {
     id: `${claim.issue.id}/${claim.attempt}`,
     // The claim's own token is shared by all that were claimed with it: a sweep for it would end their runs too.
     token: `${claim.token}-${claim.issue.id}`,
     file: planned.file,
     args: planned.args,
-    env: { ...childEnvironment(parts.environment, config.passEnv), ...given },
+    env: { ...childEnvironment(parts.environment, config.passEnv), ...commandVariables(claim, files, parts) },
     cwd: parts.workingDir,
     timeoutMs: timeoutOf(claim, config),
     idleTimeoutMs: config.idleTimeout,
@@ -113,15 +106,15 @@ function isoTime(text: string): string {
   return Number.isNaN(time.getTime()) ? text : time.toISOString();
 }
 
-function issueFile(claim: Claim, given: Record<string, string>): string {
+function issueFile(claim: Claim, { workerId, databaseId }: PlanParts): string {
   const { issue } = claim;
   return `${JSON.stringify(
     {
       id: issue.id,
       description: issue.description,
       attempt: claim.attempt,
-      worker_id: given.CAPE_WORKER_ID,
-      idempotency_key: given.CAPE_IDEMPOTENCY_KEY,
+      worker_id: workerId,
+      idempotency_key: idempotencyKey(databaseId, claim),
       priority: issue.priority,
       created_at: isoTime(issue.created_at),
       failures: issue.failures,

@@ -1,14 +1,18 @@
 /** What a claim becomes: a command in its process tree, or a call of the embedding program's handler. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Config } from '../config.js';
 import type { Claim } from '../core/issue.js';
 import type { Outcome } from '../core/outcome.js';
 import { isPast } from '../execution/clock.js';
 import type { ResolvedCommand } from '../execution/command.js';
 import type { Deadline, Executor } from '../execution/spec.js';
+import { Condition } from '../log/condition.js';
 import type { Log } from '../log.js';
+import { attemptFiles } from './attempt-files.js';
 import type { Starter } from './attempts.js';
 import { type Handler, startHandler } from './handler.js';
-import { attemptFiles, idempotencyKey, planCommand, timeoutOf } from './plan.js';
+import { idempotencyKey, planCommand, timeoutOf } from './plan.js';
 
 export interface CommandStarterParts {
   readonly executor: Executor;
@@ -21,15 +25,22 @@ export interface CommandStarterParts {
   /** Absolute. */
   readonly logDir: string;
   readonly databaseId: string;
+  readonly log: Log;
 }
 
 export function commandStarter(parts: CommandStarterParts): Starter {
+  const where = join(parts.logDir, 'issues');
+  const disk = new Condition(
+    parts.log,
+    `the files of attempts can't be written below ${where}; commands run on with theirs in ${tmpdir()}`,
+    `the files of attempts are written below ${where} again`,
+  );
   return {
     start(claim: Claim, until: Deadline) {
       const files = attemptFiles(parts.logDir, claim.issue.id, claim.attempt);
-      const spec = planCommand(claim, files, { ...parts, graceMs: parts.config.grace });
-      if ('kind' in spec) return { run: spec, files: null };
-      return { run: parts.executor.start(spec, until), files };
+      const planned = planCommand(claim, files, { ...parts, disk, graceMs: parts.config.grace });
+      if ('kind' in planned) return { run: planned, files: null };
+      return { run: parts.executor.start(planned.spec, until), files: planned.files };
     },
   };
 }
