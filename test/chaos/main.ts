@@ -2,9 +2,11 @@
 import { existsSync } from 'node:fs';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { CapeError } from '../../src/core/errors.js';
 import { print, reportOf } from './report.js';
 import { runChaos } from './run-chaos.js';
 import { FENCES, type Fence } from './sabotage.js';
+import { PROVOCATION_MINUTES } from './schedule.js';
 
 const MISUSE = 2;
 
@@ -13,7 +15,10 @@ const options = yargs(hideBin(process.argv))
   .usage(
     '$0 [options]\n\nRuns four workers on a Postgres of its own, strikes them with faults, and checks that nothing was lost or run twice.',
   )
-  .option('minutes', { type: 'number', default: 2, describe: 'How long faults are injected; draining comes on top' })
+  .option('minutes', {
+    type: 'number',
+    describe: 'How long faults are injected, 2 unless said otherwise; draining comes on top',
+  })
   .option('seed', { type: 'number', describe: 'Gives the same faults and issues again; unset: a new one' })
   .option('without', {
     choices: FENCES,
@@ -25,7 +30,8 @@ const options = yargs(hideBin(process.argv))
   .example('$0 --minutes 2 --seed 7', 'two minutes of faults, the same each time')
   .example('$0 --without self-fencing', 'proves that the checker can fail')
   .check(({ minutes, seed }) => {
-    if (!(minutes >= 0.2 && minutes <= 600)) throw new Error(`--minutes: got ${minutes}; must be 0.2 to 600`);
+    if (minutes !== undefined && !(minutes >= 0.2 && minutes <= 600))
+      throw new Error(`--minutes: got ${minutes}; must be 0.2 to 600`);
     if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed < 2 ** 31))
       throw new Error(`--seed: got ${seed}; must be a whole number from 0 to 2147483647`);
     return true;
@@ -52,10 +58,11 @@ async function main(): Promise<number> {
   }
   const seed = options.seed ?? Math.floor(Math.random() * 1_000_000);
   const say = (line: string) => process.stderr.write(`${line}\n`);
-  say(`seed ${seed}, ${options.minutes} minutes`);
+  const minutes = options.minutes ?? (options.without ? PROVOCATION_MINUTES : 2);
+  say(`seed ${seed}, ${minutes} minutes`);
   const chaos = {
     seed,
-    minutes: options.minutes,
+    minutes,
     without: (options.without as Fence | undefined) ?? null,
     dir: options.dir ?? null,
     keep: options.keep,
@@ -73,7 +80,7 @@ main().then(
     process.exitCode = code;
   },
   (error) => {
-    if (!interrupted.signal.aborted) console.error(error);
+    if (!interrupted.signal.aborted) console.error(error instanceof CapeError ? error.message : error);
     process.exitCode = interrupted.signal.aborted ? 130 : MISUSE;
   },
 );

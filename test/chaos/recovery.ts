@@ -16,6 +16,16 @@ export interface Recoveries {
   readonly afterOutages: readonly number[];
 }
 
+/**
+ * Commands that came to their end well and were run again all the same, since their worker was struck before it could
+ * write that down. "At least once" allows it; how often it happens is worth knowing.
+ */
+export function repeatedSuccesses({ attempts, ledger }: History): number {
+  const well = new Set(ledger.filter(({ what, exit }) => what === 'end' && exit === '0').map(({ run }) => run));
+  return attempts.filter(({ issue, token, outcome }) => outcome !== 'succeeded' && well.has(`${token}-${issue}`))
+    .length;
+}
+
 export function recoveries(history: History): Recoveries {
   return { takeovers: takeovers(history), afterOutages: afterOutages(history) };
 }

@@ -1,7 +1,7 @@
 /** What a run was and what came of it: for people a table, for programs the same as data. */
 import Table from 'cli-table3';
 import pc from 'picocolors';
-import { recoveries } from './recovery.js';
+import { recoveries, repeatedSuccesses } from './recovery.js';
 import type { ChaosOptions, ChaosResult } from './run-chaos.js';
 
 export interface Report {
@@ -14,6 +14,8 @@ export interface Report {
   readonly attempts: number;
   readonly outcomes: Readonly<Record<string, number>>;
   readonly runs: number;
+  /** Commands that succeeded and whose success was never written: run again, or cancelled meanwhile. */
+  readonly repeatedSuccesses: number;
   readonly retaken: number;
   /** Seconds, or null where it never came to that. */
   readonly worstTakeover: number | null;
@@ -40,6 +42,7 @@ export function reportOf(result: ChaosResult, { seed, minutes, without }: ChaosO
     attempts: history.attempts.length,
     outcomes: countBy(history.attempts.map(({ outcome }) => outcome)),
     runs: history.ledger.filter(({ what }) => what === 'start').length,
+    repeatedSuccesses: repeatedSuccesses(history),
     retaken: takeovers.length,
     worstTakeover: worst(takeovers),
     medianTakeover: median(takeovers),
@@ -60,7 +63,7 @@ export function print(report: Report, say: (line: string) => void): void {
     ['faults', `${sum(report.faults)}: ${listed(report.faults)}`],
     ['issues', `${report.issues}: ${listed(report.ends)}`],
     ['attempts', `${report.attempts}: ${listed(report.outcomes)}`],
-    ['commands that began', String(report.runs)],
+    ['commands that began', `${report.runs}; ${report.repeatedSuccesses} succeeded and could not have it written`],
     [
       'taken over',
       `${report.retaken} runs; median ${seconds(report.medianTakeover)}, worst ${seconds(report.worstTakeover)} from the fault to the next start`,

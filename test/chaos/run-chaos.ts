@@ -1,6 +1,8 @@
 /** One run from its empty folder to its verdict. */
 import { setMaxListeners } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { uptime } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { check, type Violation } from './checker.js';
 import { type Deeds, strike } from './faults.js';
@@ -63,6 +65,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const run = new Run(stage, options);
     const history = await run.play();
     const violations = check(history);
+    writeFileSync(join(stage.folder, 'history.json'), JSON.stringify({ violations, ...history }, null, 1));
     keep ||= violations.length > 0 && without === null;
     const { disks, sightings, folder } = stage;
     const { drainSeconds } = run;

@@ -93,6 +93,9 @@ export function planFaults({ seed, minutes, workers, disk }: ScheduleOptions): F
   return plans;
 }
 
+/** How long the provocation takes. */
+export const PROVOCATION_MINUTES = 0.6;
+
 /**
  * For a product without its fences: connections are black holes for longer than lease and rescue while commands of 36 s
  * run. Here somebody else must take over in time, and the first holder must come back while the second still works.
@@ -107,11 +110,11 @@ interface Place {
 }
 
 function placesOf(target: Target, workers: number): Place[] {
-  // What takes no time may come as often as it likes.
   if (target === 'database' || target === 'sessions' || target === 'rows') return [{ name: target, worker: null }];
   return Array.from({ length: workers }, (_, worker) => ({ name: `${target} ${worker}`, worker }));
 }
 
+/** Sessions that end and people at work may meet others of their kind. */
 function isFree(freeAt: Map<string, number>, { name }: Place, atMs: number): boolean {
   return name === 'rows' || name === 'sessions' || (freeAt.get(name) ?? 0) <= atMs;
 }

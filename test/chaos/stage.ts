@@ -7,6 +7,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CapeError } from '../../src/core/errors.js';
 import { connect, type Database } from '../../src/db/connect.js';
 import { migrate } from '../../src/db/migrate.js';
 import { startProxy } from '../support/proxy.js';
@@ -37,12 +38,28 @@ export interface Stage {
   strike(keep: boolean): Promise<void>;
 }
 
-/** @param dir where to make it: must not exist or be empty; null: a new folder of the system's temporary one */
+/**
+ * @param dir where to make it: must not exist or be empty; null: a new folder of the system's temporary one
+ * @throws CapeError `usage` for a folder with something in it
+ */
 export async function prepareStage(dir: string | null, without: Fence | null): Promise<Stage> {
   const folder = makeFolder(dir);
+  try {
+    const program = without ? sabotagedProgram(folder, without) : PROGRAM;
+    const postgres = await OwnPostgres.make(join(folder, 'database'));
+    return await furnish(folder, program, postgres).catch(async (error) => {
+      await postgres.stop();
+      throw error;
+    });
+  } catch (error) {
+    removeFolder(folder);
+    throw error;
+  }
+}
+
+async function furnish(folder: string, program: string, postgres: OwnPostgres): Promise<Stage> {
   const ledger = join(folder, 'ledger');
   writeFileSync(ledger, '');
-  const postgres = await OwnPostgres.make(join(folder, 'database'));
   await migrate({ url: postgres.url, schema: 'public' });
   const db = connect({
     url: postgres.url,
@@ -52,7 +69,6 @@ export async function prepareStage(dir: string | null, without: Fence | null): P
     deadlineMs: 6000,
   });
   for (const statement of WATCH_MOVES) await db.query(statement);
-  const program = without ? sabotagedProgram(folder, without) : PROGRAM;
   const workers = await Promise.all(
     MACHINES.map(async (machine, index) => {
       const name = `chaos-${index + 1}`;
@@ -83,7 +99,7 @@ export async function prepareStage(dir: string | null, without: Fence | null): P
 function makeFolder(dir: string | null): string {
   const folder = dir === null ? mkdtempSync(join(tmpdir(), 'cape-chaos-')) : resolve(dir);
   if (existsSync(folder) && readdirSync(folder).length > 0)
-    throw new Error(`--dir: got "${dir}", which is not empty; name a folder that is, or does not exist`);
+    throw new CapeError('usage', `--dir: got "${dir}", which is not empty; name a folder that is, or does not exist`);
   mkdirSync(folder, { recursive: true });
   // mkdtemp gives 0700; for root the server runs as another user, who must be able to pass.
   chmodSync(folder, 0o755);

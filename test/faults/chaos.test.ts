@@ -4,6 +4,7 @@ import { describe, expect, onTestFailed, test } from 'vitest';
 import type { Violation } from '../chaos/checker.js';
 import { print, reportOf } from '../chaos/report.js';
 import { type ChaosOptions, runChaos } from '../chaos/run-chaos.js';
+import { PROVOCATION_MINUTES } from '../chaos/schedule.js';
 
 const LIMIT_MS = 400_000;
 
@@ -28,12 +29,12 @@ describe.skipIf(!linux).concurrent('faults of every kind for a minute', () => {
   });
 
   test('show overlapping attempts where nobody fences himself', { timeout: LIMIT_MS }, async () => {
-    const rules = (await chaos({ minutes: 0.6, without: 'self-fencing' })).map(({ rule }) => rule);
+    const rules = (await chaos({ minutes: PROVOCATION_MINUTES, without: 'self-fencing' })).map(({ rule }) => rule);
     expect(rules).toContain('overlap');
   });
 
   test('show them where late writes are not fenced off', { timeout: LIMIT_MS }, async () => {
-    const rules = (await chaos({ minutes: 0.6, without: 'fencing' })).map(({ rule }) => rule);
+    const rules = (await chaos({ minutes: PROVOCATION_MINUTES, without: 'fencing' })).map(({ rule }) => rule);
     expect(rules).toContain('overlap');
   });
 });
