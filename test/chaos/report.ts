@@ -28,7 +28,7 @@ export interface Report {
   readonly repeat: string;
 }
 
-export function reportOf(result: ChaosResult, { seed, minutes, without }: ChaosOptions): Report {
+export function reportOf(result: ChaosResult, { seed, minutes, without, provoke }: ChaosOptions): Report {
   const { history, violations, folder, worstGap, drainSeconds } = result;
   const { takeovers, afterOutages } = recoveries(history);
   const hits = history.faults.filter(({ hit }) => hit);
@@ -51,7 +51,7 @@ export function reportOf(result: ChaosResult, { seed, minutes, without }: ChaosO
     worstGap,
     violations,
     folder,
-    repeat: `npm run chaos -- --minutes ${minutes} --seed ${seed}${without ? ` --without ${without}` : ''}`,
+    repeat: `npm run chaos -- --minutes ${minutes} --seed ${seed}${without ? ` --without ${without}` : ''}${provoke ? ' --provoke' : ''}`,
   };
 }
 

@@ -20,6 +20,8 @@ export interface ChaosOptions {
   readonly minutes: number;
   /** A fence that the workers' program is to do without. */
   readonly without: Fence | null;
+  /** The faults and issues of a run without a fence, whatever program it runs: with all fences nothing may be found. */
+  readonly provoke: boolean;
   /** Folder of the run; null: a new one of the system's temporary folder. */
   readonly dir: string | null;
   /** Keep the folder whatever comes of it. */
@@ -90,10 +92,11 @@ class Run {
   }
 
   async play(): Promise<History> {
-    const { seed, minutes, without, signal, say } = this.#options;
+    const { seed, minutes, signal, say } = this.#options;
+    const provoke = this.#options.provoke || this.#options.without !== null;
     const { workers, sightings, disks, db, ledger } = this.#stage;
-    const plans = without ? planProvocation() : planFaults({ seed, minutes, workers: workers.length, disk: disks });
-    const issues = without ? planLongIssues(10) : planIssues(seed, minutes);
+    const plans = provoke ? planProvocation() : planFaults({ seed, minutes, workers: workers.length, disk: disks });
+    const issues = provoke ? planLongIssues(10) : planIssues(seed, minutes);
     sightings.start();
     for (const worker of workers) await worker.up();
     await this.#until(
@@ -105,7 +108,7 @@ class Run {
     try {
       const fed = this.#feeder.feed(issues, signal);
       // What is to be taken over has to run before its worker is cut off.
-      if (without) await this.#until(() => readLedger(ledger).length >= issues.length, 'every issue to run');
+      if (provoke) await this.#until(() => readLedger(ledger).length >= issues.length, 'every issue to run');
       await Promise.all([fed, this.#inject(plans, performance.now()), pause(minutes * 60_000, null, { signal })]);
       signal.throwIfAborted();
       say(`${this.#progress(began)}; no more faults`);

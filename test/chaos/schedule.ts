@@ -14,7 +14,7 @@ interface Kind {
 
 /** Leases are 10 s here, and a rescue comes 8.5 s after: 19 s and more outlast both. */
 export const FAULTS = {
-  'kill worker': { target: 'process', copies: 3, lasts: [100, 24_000] },
+  'kill worker': { target: 'process', copies: 3, lasts: [100, 25_000] },
   'kill keeper': { target: 'process', copies: 1, lasts: [0, 0] },
   'kill warden': { target: 'process', copies: 1, lasts: [0, 0] },
   'kill worker and keeper': { target: 'process', copies: 1, lasts: [100, 24_000] },
@@ -25,7 +25,7 @@ export const FAULTS = {
   'reset connections': { target: 'network', copies: 1, lasts: [0, 0] },
   'refuse connections': { target: 'network', copies: 1, lasts: [1_000, 12_000] },
   'cut replies': { target: 'network', copies: 2, lasts: [300, 3_000] },
-  'black hole': { target: 'network', copies: 2, lasts: [3_000, 26_000] },
+  'black hole': { target: 'network', copies: 2, lasts: [5_000, 30_000] },
   'stall and deliver': { target: 'network', copies: 2, lasts: [3_000, 24_000] },
   'slow network': { target: 'network', copies: 1, lasts: [4_000, 12_000] },
   'deaf listener': { target: 'network', copies: 1, lasts: [4_000, 15_000] },
@@ -119,13 +119,13 @@ function isFree(freeAt: Map<string, number>, { name }: Place, atMs: number): boo
   return name === 'rows' || name === 'sessions' || (freeAt.get(name) ?? 0) <= atMs;
 }
 
+/** Short ones more often: with every worker away for half of the time little would be left to be struck. */
 function lasts(kind: FaultKind, random: Random): number {
-  const { lasts, target }: Kind = FAULTS[kind];
-  const [least, most] = lasts;
-  return random.between(least, target === 'database' ? random.between(least, most) : most);
+  const [least, most] = (FAULTS[kind] as Kind).lasts;
+  return random.between(least, random.between(least, most));
 }
 
 /** Mostly one after another, now and then several at once. */
 function gap(random: Random): number {
-  return random.chance(20) ? random.between(0, 60) : random.between(300, 2200);
+  return random.chance(25) ? random.between(0, 60) : random.between(700, 3300);
 }

@@ -13,7 +13,7 @@ async function chaos(options: Partial<ChaosOptions>): Promise<readonly Violation
   const say = (line: string) => void lines.push(line);
   onTestFailed(() => console.log(lines.join('\n')));
   const signal = new AbortController().signal;
-  const all = { seed: 20, minutes: 1, without: null, dir: null, keep: false, say, signal, ...options };
+  const all = { seed: 20, minutes: 1, without: null, provoke: false, dir: null, keep: false, say, signal, ...options };
   const result = await runChaos(all);
   print(reportOf(result, all), say);
   if (!result.disks) console.log('full disks were left out: no small file system can be mounted here');
