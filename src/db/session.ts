@@ -9,7 +9,7 @@
  */
 import { Socket } from 'node:net';
 import postgres from 'postgres';
-import { ConnectionError, cameFrom, failureOf } from './failure.js';
+import { ConnectionError, cameFrom, type FailureKind, failureOf } from './failure.js';
 import { openSocket } from './socket.js';
 import { nameOf, type Server, type Target } from './url.js';
 
@@ -39,6 +39,9 @@ export interface Greeting {
   /** Where a table without a schema would be made. */
   readonly current: string | null;
 }
+
+/** After these the session is of no further use. */
+const OVER: readonly FailureKind[] = ['unreachable', 'readonly'];
 
 /** Without parameters and unprepared: any pooler can hand it on. */
 const GREETING = `
@@ -169,7 +172,9 @@ export class Session {
       return result;
     } catch (error) {
       // 25006: this server can't be written to (any more); after a failover only a new connection finds the primary.
-      if (failureOf(error).kind === 'readonly') this.destroy(error as Error);
+      // A socket that failed is closed an instant later only, and postgres.js never answers what is sent in between: a
+      // rollback waited for its whole deadline.
+      if (OVER.includes(failureOf(error).kind)) this.destroy(error as Error);
       const ours = this.#inOurWords(error);
       cameFrom(nameOf(this.#server), ours);
       throw ours;

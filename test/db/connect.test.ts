@@ -198,6 +198,22 @@ test('a transaction that loses its connection does not go on outside of it', asy
   expect(await db.query(`select 1 from notes where note = 'outside'`)).toEqual([]);
 });
 
+test('what is sent right after a connection was reset fails at once too, and nobody waits for the rollback', async () => {
+  const proxy = await openProxy();
+  const db = open({ url: proxy.url(database.url), deadlineMs: 30_000 });
+  for (let i = 0; i < 5; i++) {
+    await db.query('select 1');
+    const begin = performance.now();
+    const work = db.transaction(async (tx) => {
+      proxy.reset();
+      await tx.query('select 1').catch(() => {});
+      await tx.query('select 2');
+    });
+    expect((await failure(work)).kind).toBe('unreachable');
+    expect(performance.now() - begin).toBeLessThan(15_000);
+  }
+}, 90_000);
+
 test('several hosts are tried in turn until one answers', async () => {
   const port = new URL(database.url).port;
   const url = database.url.replace(/@[^/]*\//, `@127.0.0.1:1,127.0.0.1:${port || 5432}/`);
