@@ -161,8 +161,6 @@ async function checkAll(cases: readonly (readonly [Moment, Plan])[]): Promise<vo
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const found = await check(...next);
-      if (process.env.SHUTDOWN_SHOW)
-        console.log(`${next[1].name}, ${next[0].name}: ${found === null ? 'ok' : 'WRONG'}`);
       if (found !== null) wrong.push(found);
     }
   };
