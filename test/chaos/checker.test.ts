@@ -208,9 +208,10 @@ describe('what is charged wrongly', () => {
     expect(rulesOf(takenOver({ faults: [fault({ hit: false })] }))).toEqual(['charged']);
   });
 
-  test('but not a crash of a worker that was cut off, and killed before it could tell', () => {
+  test('also of a worker that was killed later: it had left its word on disk, but for a full one', () => {
     const faults = [fault({ kind: 'black hole', from: 12, until: 35 }), fault({ from: 36, until: 37 })];
-    expect(check(takenOver({ faults }))).toEqual([]);
+    expect(rulesOf(takenOver({ faults }))).toEqual(['charged']);
+    expect(check(takenOver({ faults: [...faults, fault({ kind: 'full disk' })] }))).toEqual([]);
   });
 
   test('a failure that the command never wrote', () => {

@@ -16,14 +16,18 @@ const REPORTS_AFTER_S = 40;
 
 /**
  * A worker that could not renew ends its command in time and says so when it is back: the crash that was booked meanwhile
- * becomes an interruption. Killed before it could say so, it leaves a crash, and that one is right too.
+ * becomes an interruption. Killed before that, it has left its word on disk for its successor, unless the disk was full.
  */
 export function isRightlyCharged(attempt: AttemptRow, { faults, departures }: History): boolean {
   const own = faults.filter(({ worker, hit }) => hit && worker === attempt.worker);
   const from = attempt.started - MARGIN_S;
-  const until = reportedBy(attempt, faults) + MARGIN_S;
+  const until = (mute(attempt, own) ? reportedBy(attempt, faults) : attempt.ended) + MARGIN_S;
   const struck = own.some((fault) => KILLS.includes(fault.kind) && touches(fault, from, until));
   return struck || departures.some(({ worker, at }) => worker === attempt.worker && at >= from && at <= until);
+}
+
+function mute(attempt: AttemptRow, own: readonly FaultRecord[]): boolean {
+  return own.some(({ kind, from, until }) => kind === 'full disk' && from <= attempt.ended && until >= attempt.started);
 }
 
 /** Until when its worker, cut off as it was, may have had something to say about the attempt. */
