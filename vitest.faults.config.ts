@@ -1,8 +1,10 @@
 import { defineConfig, mergeConfig } from 'vitest/config';
 import base from './vitest.config.js';
 
-/** What takes real faults and minutes: kept out of `npm test`, run by `npm run test:faults`. */
+/** What takes real faults, or ten thousand inputs, and minutes: kept out of `npm test`, run by `npm run test:faults`. */
 export default mergeConfig(
   { ...base, test: { ...base.test, include: [], exclude: ['test/fixtures/**'] } },
-  defineConfig({ test: { include: ['test/faults/**/*.test.ts'], maxWorkers: 2, testTimeout: 180_000 } }),
+  defineConfig({
+    test: { include: ['test/faults/**/*.test.ts', 'test/**/*.fuzz.test.ts'], maxWorkers: 2, testTimeout: 180_000 },
+  }),
 );

@@ -41,12 +41,12 @@ export function safeJson(value: unknown, indent?: number): string {
 
 /** The first line that is not blank, escaped and cut to `length` characters (an ellipsis marks the cut). */
 export function firstLine(text: string, length: number): string {
-  const line = oneLine(
+  const line =
     text
       .split('\n')
       .find((candidate) => candidate.trim() !== '')
-      ?.trim() ?? '',
-  );
-  const chars = [...line];
-  return chars.length <= length ? line : `${chars.slice(0, length - 1).join('')}…`;
+      ?.trim() ?? '';
+  // Of a line of megabytes no more is looked at than can be shown: a character takes two units at most.
+  const chars = [...oneLine(line.slice(0, 2 * length + 2))];
+  return chars.length <= length ? chars.join('') : `${chars.slice(0, length - 1).join('')}…`;
 }
