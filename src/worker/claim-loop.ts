@@ -154,7 +154,7 @@ export class ClaimLoop {
       .settleWith((settlements) =>
         unclear.watch({ token, until, wanted: free > 0 }, () => settleAndClaim(db, settlements, wanted)),
       )
-      .catch((error) => this.#goRound(error, free));
+      .catch((error) => this.#goRound(error, free, hint === START));
     if (!answer) return;
     const unseen = this.#looks !== looks;
     this.#follow(unseen ? START : answer.hint, hint, base);
@@ -171,10 +171,11 @@ export class ClaimLoop {
   }
 
   /** A claim that was refused, with nothing to settle in it: for the sake of one row, most likely. */
-  async #goRound(error: unknown, limit: number): Promise<null> {
+  async #goRound(error: unknown, limit: number, fromHead: boolean): Promise<null> {
+    const { unclaimable, workerId } = this.#parts;
     const failure = failureOf(error);
     if (limit === 0 || !isRefusal(failure)) throw error;
-    if (!(await this.#parts.unclaimable.met(failure, this.#parts.workerId, limit))) throw error;
+    if (!(await unclaimable.met(failure, workerId, limit, fromHead))) throw error;
     this.#hint = START;
     return null;
   }

@@ -9,7 +9,7 @@ import { now } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { nextToClaim } from '../queue/claim.js';
 
-/** Somebody may have mended it. */
+/** Somebody may have mended it, or have taken the row that was looked for. */
 const AGAIN_MS = 60_000;
 /** With more of them it is not the rows: the table's rules have changed, or the program does not fit. */
 const MOST = 20;
@@ -20,11 +20,15 @@ export class Unclaimable {
   /** By id: passed over until then, on the monotonic clock. */
   readonly #until = new Map<number, number>();
   readonly #told = new Set<number>();
-  #oneByOne = false;
+  readonly #againMs: number;
+  /** Claims are of one row each until then, on the monotonic clock. */
+  #oneByOneUntil = 0;
 
-  constructor(db: Queryable, log: Log) {
+  /** @param againMs how long a row is passed over, milliseconds; default a minute */
+  constructor(db: Queryable, log: Log, againMs: number = AGAIN_MS) {
     this.#db = db;
     this.#log = log;
+    this.#againMs = againMs;
   }
 
   /** The ids that claims pass over now. */
@@ -36,24 +40,23 @@ export class Unclaimable {
 
   /** How many of `wanted` to claim at once. */
   limit(wanted: number): number {
-    return this.#oneByOne ? Math.min(1, wanted) : wanted;
+    return now().mono < this.#oneByOneUntil ? Math.min(1, wanted) : wanted;
   }
 
   /**
    * The server refused a claim of `limit` rows.
+   * @param fromHead it looked from the head of the queue; behind a hint the row that failed is not the first one
    * @returns true where the queue is to be looked at again at once
    */
-  async met({ message }: Failure, worker: string, limit: number): Promise<boolean> {
-    if (limit > 1) {
-      this.#oneByOne = true;
-      return true;
-    }
-    this.#oneByOne = false;
+  async met({ message }: Failure, worker: string, limit: number, fromHead: boolean): Promise<boolean> {
+    if (limit > 1) this.#oneByOneUntil = now().mono + this.#againMs;
+    if (limit > 1 || !fromHead) return true;
+    this.#oneByOneUntil = 0;
     const except = this.except();
     // Another worker may have claimed since: then it is a good row that is passed over, for others to take.
     const id = except.length < MOST ? await nextToClaim(this.#db, worker, except) : null;
     if (id === null) return false;
-    this.#until.set(id, now().mono + AGAIN_MS);
+    this.#until.set(id, now().mono + this.#againMs);
     if (!this.#told.has(id)) {
       this.#log.error(`issue ${id}: can't be claimed (${message}); others go on, and it is tried again every minute`);
     }
