@@ -5,7 +5,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../core/errors.js';
-import { now } from '../execution/clock.js';
+import { now, within } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import type { Settlement } from '../queue/settle.js';
 import { fileNameOf, type KeptVerdict, type Origin, writeVerdicts } from './verdict-file.js';
@@ -25,8 +25,9 @@ export interface KeptVerdictsParts {
 const LOOK_MS = 150;
 /** A disk that would not take them is asked again after so long. */
 const RETRY_MS = 5000;
-/** Files open at once. */
+/** Files that one sync of their folder makes last. */
 const BATCH = 32;
+const CLOSE_MS = 5000;
 
 export class KeptVerdicts {
   readonly #parts: KeptVerdictsParts;
@@ -57,14 +58,15 @@ export class KeptVerdicts {
   }
 
   /**
-   * The worker leaves: what is still unsettled is kept, however young.
+   * The worker leaves: what is still unsettled is kept, however young. A disk that hangs is waited for 5 s.
    * @returns the issues whose outcomes are on disk and not in the database
    */
   async close(): Promise<number[]> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#look;
-    await this.#follow(true);
+    const last = (this.#look ?? Promise.resolve()).then(() => this.#follow(true));
+    if (!(await within(last, CLOSE_MS)))
+      this.#parts.log.warn(`the disk does not take what is to be kept in ${this.#parts.dir}; leaving without it`);
     return this.#parts
       .unsettled()
       .filter((one) => this.#written.has(fileNameOf(one)))

@@ -77,10 +77,14 @@ export function isVerdictName(name: string): boolean {
   return /^\d{1,10}-[0-9a-f-]{36}\.json$/.test(name);
 }
 
-/** Writes files that are whole and on the disk once this resolves, or not there. @throws where the disk will not */
+/**
+ * Writes files that are whole and on the disk once this resolves, or not there. One after another: Node has four threads
+ * for the disk, and a slow one that had them all would also hold up the look-up of the database's name.
+ * @throws where the disk will not
+ */
 export async function writeVerdicts(dir: string, verdicts: readonly KeptVerdict[]): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  await Promise.all(verdicts.map((verdict) => writeOne(dir, verdict)));
+  for (const verdict of verdicts) await writeOne(dir, verdict);
   const folder = await open(dir, 'r');
   await folder.sync().finally(() => folder.close());
 }

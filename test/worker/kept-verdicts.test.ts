@@ -1,6 +1,8 @@
 /** Outcomes that could not be written to the database: when they reach the disk, and when they leave it. */
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lookup } from 'node:dns/promises';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { silent } from '../../src/log.js';
@@ -87,3 +89,23 @@ test('a folder that cannot be written costs one line, and is used once it can', 
   expect(await kept.close()).toEqual([1]);
   expect(files()).toHaveLength(1);
 });
+
+test('a disk that hangs keeps neither the names of servers from being looked up nor the worker from leaving', async () => {
+  const { dir, kept, end, lines } = keeper();
+  mkdirSync(dir);
+  const settlements = Array.from({ length: 8 }, (_, n) => settlement(n + 1));
+  // To open a FIFO for writing takes as long as nobody reads from it.
+  const fifos = settlements.map(({ id, token }) => join(dir, `${id}-${token}.json.new`));
+  execFileSync('mkfifo', fifos);
+  const begin = performance.now();
+  settlements.forEach(end);
+  const closed = kept.close();
+  expect(await Promise.race([lookup('localhost'), closed])).toHaveProperty('address');
+  expect(await closed).toEqual([]);
+  expect(performance.now() - begin).toBeLessThan(20_000);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain(`does not take what is to be kept in ${dir}`);
+  const readers = fifos.map((path) => openSync(path, 'r+'));
+  await until(() => !existsSync(fifos[0]!));
+  for (const fd of readers) closeSync(fd);
+}, 60_000);
