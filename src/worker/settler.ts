@@ -26,7 +26,7 @@ export class Settler {
   readonly #refused = new Set<number>();
   /** Sent, and no answer came: asked about before anything is sent again. */
   #unclear: readonly Settlement[] = [];
-  /** Interrupted by ourselves and lost meanwhile: to be booked as no crash. */
+  /** Ended and lost meanwhile, while this worker lived: to be booked as no crash. */
   #late: Held[] = [];
   #reportAt = 0;
 
@@ -56,7 +56,8 @@ export class Settler {
   }
 
   /**
-   * We ended these ourselves, in time, because we could not renew: that was an outage and no crash of the worker.
+   * Their commands had ended, by themselves or by us because we could not renew: that was an outage and no crash of the
+   * worker.
    * A statement of its own, sent by itself: were it part of taking an answer in, its failure would lose the claims that
    * came with that answer.
    */
@@ -162,7 +163,8 @@ export class Settler {
 
   #lost(one: Settlement): void {
     this.#log.warn(`issue ${one.id}: the attempt was no longer ours; its outcome (${one.outcome.kind}) is not written`);
-    if (one.outcome.kind !== 'interrupted') return;
+    // A keeper that died is a crash, whoever books it.
+    if (one.outcome.kind === 'crashed') return;
     this.#late.push({ id: one.id, token: one.token });
     this.#reportAt = 0;
   }

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { expired, rescue } from '../../src/queue/rescue.js';
 import { createTestDatabase } from '../support/database.js';
 import { startHoldingProxy } from '../support/holding-proxy.js';
 import { issuesOf } from '../support/issues.js';
@@ -8,7 +9,7 @@ import { startProxy, type TcpProxy } from '../support/proxy.js';
 import { until } from '../support/until.js';
 import { startWorker, type TestWorker, tempFolder } from '../support/worker.js';
 
-const { url, sql } = await createTestDatabase();
+const { url, sql, db } = await createTestDatabase();
 const { add, issue, completed, clear } = issuesOf(sql);
 let proxy: TcpProxy;
 
@@ -150,6 +151,28 @@ describe('a database that is gone for a while', () => {
     proxy.reset();
     expect(await completed(id)).toMatchObject({ attempt: 2, failures: 0, crashes: 0 });
   });
+
+  test('costs no crash where the command ended meanwhile and another worker took the issue before that could be told', async () => {
+    const dir = tempFolder();
+    const command = `sh -c 'test "$CAPE_ATTEMPT" = 2 || while ! test -e go; do sleep 0.05; done'`;
+    const worker = startWorker({ databaseUrl: proxy.url(url), workingDir: dir, lease: '20s', command });
+    const id = await add('ends while nobody can be told');
+    await until(() => worker.lines.some((line) => line.includes('attempt 1 started')));
+    proxy.mode = 'blackhole';
+    writeFileSync(join(dir, 'go'), '');
+    await until(() => worker.lines.some((line) => line.includes('attempt 1 succeeded')));
+    await sql`update cape_leases set lease_until = now() - interval '1 second'`;
+    expect(await rescue(db, await expired(db))).toMatchObject([{ id, attempt: 1 }]);
+    expect((await issue(id)).crashes).toBe(1);
+    proxy.mode = 'pass';
+    proxy.reset();
+    await completed(id, 40_000);
+    await until(async () => (await issue(id)).crashes === 0, { what: 'the crash to be taken back' });
+    expect(await sql`select outcome from cape_attempts order by attempt`).toMatchObject([
+      { outcome: 'interrupted' },
+      { outcome: 'succeeded' },
+    ]);
+  }, 90_000);
 
   test('counts for a deadline from before the claim was sent, however late its answer', async () => {
     // Trusted for 4.5 s from the moment when the claim was sent, of which its answer takes 3.
