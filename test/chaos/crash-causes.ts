@@ -16,12 +16,14 @@ const REPORTS_AFTER_S = 40;
 
 /**
  * A worker that could not renew ends its command in time and says so when it is back: the crash that was booked meanwhile
- * becomes an interruption. Killed before that, it has left its word on disk for its successor, unless the disk was full.
+ * becomes an interruption. Killed before that, it has left its word on disk for its successor, unless the disk was full, or
+ * the command had ended by itself: a dead worker's late outcome takes no crash back.
  */
-export function isRightlyCharged(attempt: AttemptRow, { faults, departures }: History): boolean {
+export function isRightlyCharged(attempt: AttemptRow, { faults, departures, ledger }: History): boolean {
   const own = faults.filter(({ worker, hit }) => hit && worker === attempt.worker);
   const from = attempt.started - MARGIN_S;
-  const until = (mute(attempt, own) ? reportedBy(attempt, faults) : attempt.ended) + MARGIN_S;
+  const ended = ledger.some(({ what, run }) => what === 'end' && run === `${attempt.token}-${attempt.issue}`);
+  const until = (ended || mute(attempt, own) ? reportedBy(attempt, faults) : attempt.ended) + MARGIN_S;
   const struck = own.some((fault) => KILLS.includes(fault.kind) && touches(fault, from, until));
   return struck || departures.some(({ worker, at }) => worker === attempt.worker && at >= from && at <= until);
 }
