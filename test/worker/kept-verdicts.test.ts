@@ -99,12 +99,15 @@ test('a disk that hangs keeps neither the names of servers from being looked up 
   execFileSync('mkfifo', fifos);
   const begin = performance.now();
   settlements.forEach(end);
-  const closed = kept.close();
-  expect(await Promise.race([lookup('localhost'), closed])).toHaveProperty('address');
-  expect(await closed).toEqual([]);
+  expect(await kept.close()).toEqual([]);
   expect(performance.now() - begin).toBeLessThan(20_000);
   expect(lines).toHaveLength(1);
   expect(lines[0]).toContain(`does not take what is to be kept in ${dir}`);
+  let found = false;
+  void lookup('localhost').then(() => {
+    found = true;
+  });
+  await until(() => found, { what: 'a name to be looked up' });
   const readers = fifos.map((path) => openSync(path, 'r+'));
   await until(() => !existsSync(fifos[0]!));
   for (const fd of readers) closeSync(fd);
