@@ -18,6 +18,8 @@ import { verdictDirOf } from './verdict-file.js';
 const TREES_MS = 5000;
 /** Without proof it is tried again: helpers may take their time. */
 const TRY_AGAIN_MS = 10_000;
+/** After an outcome that could not be delivered. */
+const DELIVER_AGAIN_MS = 3000;
 
 interface Known {
   row: WorkerRow;
@@ -102,6 +104,8 @@ export class Neighbours {
     }
     const { taken, left } = await releaseDead(this.#db, instance, undelivered);
     for (const issue of taken) this.#log.warn(`issue ${issue.id}: worker ${id} (pid ${pid}) died; now ${issue.status}`);
+    // A row that the server refuses may stay so for long, and each try runs the warden's script.
+    if (undelivered.length > 0) known.tryAt = now().mono + DELIVER_AGAIN_MS;
     if (left + undelivered.length > 0) return; // locked rows: again at the next look
     await markDead(this.#db, instance);
     this.#known.delete(instance);

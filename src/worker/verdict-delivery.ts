@@ -14,6 +14,8 @@ import { isVerdictName, type KeptVerdict, type Origin, readVerdict } from './ver
 
 /** What a file that is no verdict is renamed to end with: kept for a person to look at, read no more. */
 const ASIDE = '.bad';
+/** What opening a link and a socket fails with. Every other error of the system says nothing of what the file holds. */
+const NO_FILE = new Set(['ELOOP', 'ENXIO']);
 
 export class VerdictDelivery {
   readonly #db: Queryable;
@@ -34,7 +36,7 @@ export class VerdictDelivery {
   /**
    * Delivers what lies in the folder. Two at once do no harm: one of them hears that it is written.
    * @param from whether the process with that instance token is dead; what a living one keeps it delivers by itself
-   * @returns the issues that have to be tried again: locked, or refused by the server
+   * @returns the issues that have to be tried again: locked, refused by the server, or their files can't be read now
    * @throws where the database can't be asked; what was not delivered stays
    */
   async deliver(dir: string, from: (instance: string) => boolean): Promise<number[]> {
@@ -42,7 +44,8 @@ export class VerdictDelivery {
     for (const name of (await this.#names(dir)).filter(isVerdictName)) {
       const path = join(dir, name);
       const kept = await this.#read(path);
-      if (!kept || !this.#isOurs(kept) || !from(kept.instance)) continue;
+      if (kept === 'unread') left.push(Number.parseInt(name, 10));
+      if (!kept || kept === 'unread' || !this.#isOurs(kept) || !from(kept.instance)) continue;
       if (await this.#deliverOne(kept, path)) await this.#remove(path);
       else left.push(kept.settlement.id);
     }
@@ -59,11 +62,17 @@ export class VerdictDelivery {
     }
   }
 
-  async #read(path: string): Promise<KeptVerdict | null> {
+  /** @returns null where there is no outcome; `unread` where the system would not give it: it may the next time */
+  async #read(path: string): Promise<KeptVerdict | null | 'unread'> {
     try {
       return await readVerdict(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null; // another worker was faster
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return null; // another worker was faster
+      if (code !== undefined && !NO_FILE.has(code)) {
+        this.#tell(path, `the outcome kept in ${path} can't be read (${messageOf(error)}); tried again until it can`);
+        return 'unread';
+      }
       this.#tell(path, `${path} is no outcome of an attempt and is set aside: ${messageOf(error)}`);
       await rename(path, path + ASIDE).catch((why) => this.#log.debug(messageOf(why)));
       return null;

@@ -1,7 +1,7 @@
 /** Outcomes that a dead worker left on disk, and what becomes of them. */
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Claim } from '../../src/core/issue.js';
@@ -212,6 +212,27 @@ describe('a file that is no outcome', () => {
     expect(lines.every((line) => !line.includes('\n'))).toBe(true);
     expect(await deliver()).toEqual([]);
     expect(lines).toHaveLength(2);
+  });
+
+  test('one that the system will not give now is kept, and its issue is left alone until it can be read', async () => {
+    const claim = await claimed();
+    await keep(done(claim));
+    const [file] = readdirSync(dir) as [string];
+    // Root may read everything.
+    const root = process.geteuid?.() === 0;
+    for (const folder of [dir, join(dir, '..')]) chmodSync(folder, 0o777);
+    chmodSync(join(dir, file), 0);
+    if (root) process.seteuid?.(65_534);
+    try {
+      expect(await deliver()).toEqual([claim.issue.id]);
+    } finally {
+      if (root) process.seteuid?.(0);
+    }
+    expect(readdirSync(dir)).toEqual([file]);
+    expect(lines).toEqual([expect.stringContaining(`${file} can't be read`)]);
+    chmodSync(join(dir, file), 0o600);
+    expect(await deliver()).toEqual([]);
+    expect((await stored(sql, claim.issue.id)).status).toBe('completed');
   });
 
   test('nor is a folder that is not there, or is none', async () => {
