@@ -12,7 +12,9 @@ import { nextToClaim } from '../queue/claim.js';
 /** Somebody may have mended it, or have taken the row that was looked for. */
 const AGAIN_MS = 60_000;
 /** With more of them it is not the rows: the table's rules have changed, or the program does not fit. */
-const MOST = 20;
+const MOST = 200;
+/** Of so many the log gives a line each. */
+const NAMED = 20;
 
 export class Unclaimable {
   readonly #db: Queryable;
@@ -57,10 +59,14 @@ export class Unclaimable {
     const id = except.length < MOST ? await nextToClaim(this.#db, worker, except) : null;
     if (id === null) return false;
     this.#until.set(id, now().mono + this.#againMs);
-    if (!this.#told.has(id)) {
-      this.#log.error(`issue ${id}: can't be claimed (${message}); others go on, and it is tried again every minute`);
-    }
-    this.#told.add(id);
+    this.#tell(id, message);
     return true;
+  }
+
+  #tell(id: number, why: string): void {
+    if (this.#told.has(id) || this.#told.size > NAMED) return;
+    this.#told.add(id);
+    const which = this.#told.size > NAMED ? `issue ${id}, and maybe more that are not named here` : `issue ${id}`;
+    this.#log.error(`${which}: can't be claimed (${why}); others go on, and it is tried again every minute`);
   }
 }
