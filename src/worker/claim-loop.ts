@@ -45,6 +45,11 @@ export interface ClaimLoopParts {
   readonly drain: boolean;
 }
 
+/**
+ * So many ends beside the slots may wait to be written (rows that somebody has locked, or whose writing a trigger
+ * refuses) before nothing more is claimed: each holds a lease and up to 72 KiB of texts.
+ */
+const MOST_UNSETTLED = 100;
 /** The hint may delay a row that comes to lie behind it by so long; it can never lose one. */
 const HINT_MS = 2000;
 
@@ -137,7 +142,8 @@ export class ClaimLoop {
     const { attempts, concurrency, once, gate } = this.#parts;
     if (this.#stopping || (once && this.#claimedOne)) return 0;
     const slots = (once ? 1 : concurrency) - attempts.running;
-    return Math.min(slots, gate.limit(time));
+    const room = concurrency + MOST_UNSETTLED - attempts.held().length;
+    return Math.max(0, Math.min(slots, room, gate.limit(time)));
   }
 
   async #turn(slots: number): Promise<void> {
