@@ -139,10 +139,11 @@ export class ClaimLoop {
 
   /** How many issues may be claimed now. */
   #free(time: number): number {
-    const { attempts, concurrency, once, gate } = this.#parts;
+    const { attempts, settler, concurrency, once, gate } = this.#parts;
     if (this.#stopping || (once && this.#claimedOne)) return 0;
     const slots = (once ? 1 : concurrency) - attempts.running;
-    const room = concurrency + MOST_UNSETTLED - attempts.held().length;
+    // What has just ended does not count: the same statement settles it.
+    const room = concurrency + MOST_UNSETTLED - attempts.running - settler.putOff;
     return Math.max(0, Math.min(slots, room, gate.limit(time)));
   }
 

@@ -44,6 +44,11 @@ export class Settler {
     return (time < this.#busyUntil ? all.filter((one) => !this.#busy.has(one.id)) : all).slice(0, BATCH);
   }
 
+  /** How many were locked, or refused, when they were last tried. */
+  get putOff(): number {
+    return this.#busy.size;
+  }
+
   /** When locked rows are tried again, or late reports made, on the monotonic clock. */
   get nextAt(): number {
     const settleAt = this.#busy.size > 0 ? this.#busyUntil : Number.POSITIVE_INFINITY;
