@@ -12,7 +12,7 @@ interface Kind {
   readonly lasts: readonly [least: number, most: number];
 }
 
-/** Leases are 10 s here, and a rescue comes 8.5 s after: 19 s and more outlast both. */
+/** Of a lease of 10 s: a rescue comes 8.5 to 11 s after it has ended, so 21 s and more outlast both. */
 export const FAULTS = {
   'kill worker': { target: 'process', copies: 3, lasts: [100, 25_000] },
   'kill keeper': { target: 'process', copies: 1, lasts: [0, 0] },

@@ -23,6 +23,8 @@ const MARK = '.cape-chaos';
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 /** Two on each of two machines: there death can be proven, between them only leases run out. */
 const MACHINES = ['left', 'left', 'right', 'right'];
+/** Short, so that faults outlast them; runs of the second kind survive an outage of up to 14 s, of the first 4 s. */
+const LEASES_S = [10, 20];
 
 export interface Stage {
   readonly folder: string;
@@ -72,7 +74,8 @@ async function furnish(folder: string, program: string, postgres: OwnPostgres): 
   const workers = await Promise.all(
     MACHINES.map(async (machine, index) => {
       const name = `chaos-${index + 1}`;
-      const own = { name, machine: `${machine} of ${folder}`, dir: join(folder, name) };
+      const lease = LEASES_S[index % LEASES_S.length]!;
+      const own = { name, lease, machine: `${machine} of ${folder}`, dir: join(folder, name) };
       const proxy = await startProxy(postgres.url);
       return new WorkerSlot({ ...own, proxy, program, ledger, databaseUrl: postgres.url });
     }),

@@ -11,10 +11,8 @@ import { commandOf } from './sightings.js';
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** Short, so that faults outlast them; a rescue comes renewal + grace + 5 s = 8.5 s after a lease has ended. */
-export const LEASE_S = 10;
 const SETTINGS = [
-  ...['--concurrency', '4', '--lease', `${LEASE_S}s`, '--grace', '1s', '--poll-interval', '2s'],
+  ...['--concurrency', '4', '--grace', '1s', '--poll-interval', '2s'],
   ...['--retry-base', '300ms', '--retry-cap', '3s', '--max-attempts', '3', '--output-limit', '256KiB'],
   ...['--pass-env', 'CHAOS_LEDGER', '--log-max-size', '1MiB'],
 ];
@@ -24,6 +22,8 @@ const RESTART_MS = 1000;
 export interface SlotOptions {
   readonly name: string;
   readonly machine: string;
+  /** How long its leases are, seconds. */
+  readonly lease: number;
   readonly proxy: TcpProxy;
   readonly databaseUrl: string;
   readonly dir: string;
@@ -122,9 +122,10 @@ export class WorkerSlot {
   }
 
   #start(): void {
-    const { name, machine, program, dir, ledger, databaseUrl, proxy } = this.#options;
+    const { name, machine, lease, program, dir, ledger, databaseUrl, proxy } = this.#options;
     const command = `'${here('command.sh')}' {id} {description}`;
     const args = ['--worker-id', name, '--machine-id', machine, '--log-dir', this.logDir, '--command', command];
+    args.push('--lease', `${lease}s`);
     const child = spawn(
       process.execPath,
       ['--import', pathToFileURL(here('preload.mjs')).href, program, ...args, ...SETTINGS],

@@ -16,7 +16,7 @@ import { type Pgbouncer, pgbouncerProgram, startPgbouncer } from './pgbouncer.js
 
 if (pgbouncerProgram === undefined) console.log('the tests of poolers are skipped: pgbouncer is not installed');
 
-const { url: direct, sql } = await createTestDatabase();
+const { url: direct, ownerUrl, sql } = await createTestDatabase();
 const { add, issue, ended, completed, clear } = issuesOf(sql);
 const command = `'${fileURLToPath(new URL('../fixtures/ledger.sh', import.meta.url))}'`;
 let cwd: string;
@@ -217,7 +217,7 @@ describe.skipIf(pgbouncerProgram === undefined)('through pgbouncer', () => {
 
     test('another schema is used where the role brings it along, and refused where not', async () => {
       await sql`create schema own`;
-      await migrate({ url: direct, schema: 'own' });
+      await migrate({ url: ownerUrl, schema: 'own' });
       const role = `cape_pooled_${process.pid}`;
       await sql.unsafe(
         `create role ${role} login superuser password 'secret'; alter role ${role} set search_path = own`,
