@@ -58,7 +58,8 @@ function section(name: string, text: string): void {
 
 /** Only what says something about this issue. Every text is made safe. */
 function fieldsOf(issue: Issue): [string, string][] {
-  const limit = issue.max_attempts === 0 ? 'no limit' : `at most ${issue.max_attempts}`;
+  const own = issue.max_attempts;
+  const limit = own === 0 ? 'no limit' : `at most ${own}`;
   const fields: [string, string | number | Date | null][] = [
     ['worker', issue.assigned_worker_id],
     ['directed to', issue.target_worker_id],
@@ -68,7 +69,7 @@ function fieldsOf(issue: Issue): [string, string][] {
     ['started', issue.started_at],
     ['ended', issue.completed_at],
     ['attempts', issue.attempt],
-    ['failures', issue.max_attempts === null ? issue.failures : `${issue.failures} (${limit})`],
+    ['failures', own === null || own < 0 ? issue.failures : `${issue.failures} (${limit})`],
     ['crashes', issue.crashes || null],
     ['snoozes', issue.snoozes || null],
     ['timeout', issue.timeout_seconds === null ? null : durationText(issue.timeout_seconds * 1000)],

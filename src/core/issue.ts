@@ -55,7 +55,7 @@ export interface Issue {
   readonly run_at: Date | null;
   /** The worker it was directed to, remembered while it runs. */
   readonly target_worker_id: string | null;
-  /** Failures allowed; null = the worker's `--max-attempts`, 0 = no limit. */
+  /** Failures allowed; 0 = no limit; null, or a negative one written by hand = the worker's `--max-attempts`. */
   readonly max_attempts: number | null;
   /** Seconds a run may take; null = the worker's `--timeout`. */
   readonly timeout_seconds: number | null;

@@ -96,6 +96,7 @@ export interface Counts {
   readonly failures: number;
   readonly crashes: number;
   readonly snoozes: number;
+  /** Its own limit of failures, 0 = none; null or negative = the policy's. */
   readonly max_attempts: number | null;
 }
 
@@ -125,7 +126,9 @@ export function decide(outcome: Pick<Outcome, 'kind'>, counts: Counts, policy: R
     case 'failed':
     case 'timed_out': {
       const failures = counts.failures + 1;
-      const limit = counts.max_attempts ?? policy.maxAttempts;
+      // The column knows no check: a negative one, written by hand, is nobody's wish to retry without end.
+      const own = counts.max_attempts;
+      const limit = own !== null && own >= 0 ? own : policy.maxAttempts;
       if (limit > 0 && failures >= limit) return { action: 'finish', status: 'failed', charge: 'failure' };
       return { action: 'requeue', delayMs: backoff(failures, policy, random), charge: 'failure' };
     }

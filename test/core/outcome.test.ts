@@ -15,7 +15,7 @@ const counts: fc.Arbitrary<Counts> = fc.record({
   failures: fc.nat(40_000),
   crashes: fc.nat(10),
   snoozes: fc.nat(100_000),
-  max_attempts: fc.option(fc.integer({ min: 0, max: 32_767 })),
+  max_attempts: fc.option(fc.integer({ min: -32_768, max: 32_767 })),
 });
 const policy: fc.Arbitrary<RetryPolicy> = fc
   .record({
@@ -76,10 +76,11 @@ describe('decide', () => {
     );
   });
 
-  test('lets an issue fail exactly as often as it may: its own limit goes before, and 0 is none', () => {
+  test('lets an issue fail exactly as often as it may: its own limit goes before, 0 is none, and a negative one is not its own', () => {
     fc.assert(
       fc.property(fc.constantFrom('failed', 'timed_out'), counts, policy, random, (outcome, before, rules, chance) => {
-        const limit = before.max_attempts ?? rules.maxAttempts;
+        const own = before.max_attempts;
+        const limit = own !== null && own >= 0 ? own : rules.maxAttempts;
         const verdict = decide({ kind: outcome }, before, rules, chance);
         expect(verdict).toMatchObject({ charge: 'failure' });
         expect(verdict.action).toBe(limit > 0 && before.failures + 1 >= limit ? 'finish' : 'requeue');
