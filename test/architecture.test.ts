@@ -8,7 +8,8 @@ const src = join(root, 'src');
 
 /** From the bottom up. Rooms of one layer do not see each other; each sees every layer below and itself. */
 const LAYERS = [
-  ['core'],
+  // folders: how log, db, execution and worker all make a folder, so it lies below them.
+  ['core', 'folders'],
   ['config', 'log'],
   ['db'],
   ['events'],

@@ -1,5 +1,5 @@
 /** The part of `check` that looks at this host: the command and the folders. */
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { LoadedConfig } from '../config.js';
 import { CapeError } from '../core/errors.js';
@@ -22,6 +22,9 @@ export function checkWorkingDir({ config }: LoadedConfig): Promise<Finding> {
   });
 }
 
+/** Root is told that it may write there, and nobody can. */
+const KERNELS_OWN = /^\/(proc|sys)(\/|$)/;
+
 /** The folder is made at start, so a missing one is fine where it can be made. */
 export function checkLogDir({ config }: LoadedConfig): Promise<Finding> {
   return finding('log folder', () => {
@@ -29,6 +32,9 @@ export function checkLogDir({ config }: LoadedConfig): Promise<Finding> {
     let nearest = dir;
     while (!existsSync(nearest)) nearest = dirname(nearest);
     if (!isDirectory(nearest)) throw new CapeError('config', `--log-dir: ${quoted(nearest)} is no folder`);
+    if (KERNELS_OWN.test(realpathSync(nearest))) {
+      throw new CapeError('config', `--log-dir: got ${quoted(dir)}, where only the kernel makes files; choose another`);
+    }
     try {
       accessSync(nearest, constants.W_OK | constants.X_OK);
     } catch {

@@ -4,8 +4,9 @@
  * truncated by `> /dev/stderr`, and could be capped only after the fact. So: FIFOs, opened at both ends and unlinked.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../folders.js';
 
 /** One `mkfifo` makes so many: 2 ms for all of them, where one each would cost as much as the command's own spawn. */
 const BATCH = 32;
@@ -57,7 +58,7 @@ export class FifoPool {
   }
 
   #fillNow(): void {
-    mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+    makeFolder(this.#dir, 0o700);
     const names = this.#names();
     const done = spawnSync('mkfifo', ['-m', '600', ...names], { env: { PATH: this.#toolPath }, encoding: 'utf8' });
     if (done.error) throw done.error;

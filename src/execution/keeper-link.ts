@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../core/errors.js';
+import { makeFolder } from '../folders.js';
 import type { Log } from '../log.js';
 import { within } from './clock.js';
 import { machineIdentity } from './machine.js';
@@ -155,7 +156,7 @@ export class KeeperLink {
 function configure({ stateDir, graceMs, toolPath }: LinkOptions): KeeperConfig {
   const token = randomBytes(12).toString('hex');
   // Somebody may have removed it since the start.
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  makeFolder(stateDir, 0o700);
   // The real path: /proc shows that one.
   const dir = join(realpathSync(stateDir), token);
   mkdirSync(dir, { mode: 0o700 });

@@ -5,10 +5,11 @@
  * pattern. So files are removed here, and a broken stream is replaced when there is room again.
  */
 import { type EventEmitter, once } from 'node:events';
-import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { messageOf } from '../core/errors.js';
+import { makeFolder } from '../folders.js';
 
 export interface LogFileOptions {
   readonly dir: string;
@@ -82,7 +83,7 @@ export class LogFile extends Writable {
   async #openStream(): Promise<void> {
     const { dir, name, maxSize } = this.#options;
     const { default: DailyRotateFile } = await import('winston-daily-rotate-file');
-    mkdirSync(dir, { recursive: true, mode: 0o750 });
+    makeFolder(dir, 0o750);
     moveAside(join(dir, `${name}.log`));
     const target = new DailyRotateFile({
       dirname: dir,
@@ -120,7 +121,7 @@ export class LogFile extends Writable {
     const { dir, name, say } = this.#options;
     const removed = this.#stream;
     try {
-      mkdirSync(dir, { recursive: true, mode: 0o750 });
+      makeFolder(dir, 0o750);
       probe(join(dir, `.${name}-room`));
       await this.#openStream();
     } catch (error) {

@@ -1,9 +1,10 @@
 /** The files of one attempt: its log, the issue for the command to read, the result for it to write. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { messageOf } from '../core/errors.js';
 import { SEGMENT } from '../execution/tail.js';
+import { makeFolder } from '../folders.js';
 import type { Condition } from '../log/condition.js';
 
 /** Where the files of one attempt lie. */
@@ -42,7 +43,7 @@ export function attemptFiles(logDir: string, issueId: number, attempt: number): 
  */
 export function makeFiles(files: AttemptFiles, attempt: number, issue: string, disk: Condition): AttemptFiles {
   try {
-    mkdirSync(files.dir, { recursive: true, mode: 0o700 });
+    makeFolder(files.dir, 0o700);
     removeOlder(files, attempt);
     writeFileSync(files.issue, issue, { mode: 0o600 });
     disk.fine();

@@ -1,5 +1,5 @@
 /** A worker from start to end: tools, connections, registration, work, and everything given back in the right order. */
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { renewalInterval } from '../config.js';
 import { CapeError, messageOf } from '../core/errors.js';
@@ -9,6 +9,7 @@ import { within } from '../execution/clock.js';
 import { createExecutor } from '../execution/keeper-client.js';
 import { machineIdentity } from '../execution/machine.js';
 import { endOrphans } from '../execution/recover.js';
+import { makeFolder } from '../folders.js';
 import { databaseId } from '../queue/identity.js';
 import { deregister } from '../queue/workers.js';
 import { assemble, type Base, type Connections, type Tools, type WorkerOptions } from './assemble.js';
@@ -69,7 +70,7 @@ function prepareTools({ config, workerId, handler, log, environment }: WorkerOpt
   const command = findCommand(config, environment);
   const stateDir = stateDirOf(logDir, workerId);
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    makeFolder(stateDir, 0o700);
     chmodSync(stateDir, 0o700);
   } catch (error) {
     throw new CapeError('config', `--log-dir: got "${config.logDir}"; can't write there: ${messageOf(error)}`);

@@ -3,10 +3,11 @@
  * worker dies while the database is away.
  */
 import { constants } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { OUTCOMES } from '../core/outcome.js';
+import { makeFolderAsync } from '../folders.js';
 import type { Settlement } from '../queue/settle.js';
 import { stateDirOf } from './plan.js';
 
@@ -83,7 +84,7 @@ export function isVerdictName(name: string): boolean {
  * @throws where the disk will not
  */
 export async function writeVerdicts(dir: string, verdicts: readonly KeptVerdict[]): Promise<void> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await makeFolderAsync(dir, 0o700);
   for (const verdict of verdicts) await writeOne(dir, verdict);
   const folder = await open(dir, 'r');
   await folder.sync().finally(() => folder.close());

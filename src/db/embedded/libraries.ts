@@ -4,9 +4,10 @@
  * don't run it, and then `libicui18n.so.60` is not found. So the links are made here, in a folder of ours.
  */
 
-import { chmod, cp, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, cp, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CapeError } from '../../core/errors.js';
+import { makeFolderAsync } from '../../folders.js';
 import { freshName, type Layout } from './data-dir.js';
 import { whenMissing, whenThere } from './files.js';
 
@@ -20,7 +21,7 @@ export async function linkLibraries(native: string, layout: Layout): Promise<str
   if (broken) {
     throw new CapeError('config', `"${broken}" has a colon, which the dynamic linker takes for a separator: move it`);
   }
-  await mkdir(layout.links, { recursive: true });
+  await makeFolderAsync(layout.links, 0o777);
   await chmod(layout.links, 0o755);
   for (const { source, target } of await linksOf(native)) {
     await link(join(native, '..', source), join(layout.links, basename(target)));

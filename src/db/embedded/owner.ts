@@ -3,10 +3,11 @@
  * Postgres refuses to run as root, so root hands it to another account.
  */
 
-import { chmod, mkdir, stat } from 'node:fs/promises';
+import { chmod, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { CapeError, messageOf } from '../../core/errors.js';
+import { makeFolderAsync } from '../../folders.js';
 import type { Layout } from './data-dir.js';
 
 /** An account to run the server under. */
@@ -72,7 +73,7 @@ async function nameOf(uid: number): Promise<string> {
 export async function makeFolders(layout: Layout, owner: Owner | null): Promise<void> {
   const mode = owner ? 0o711 : 0o700;
   try {
-    const first = await mkdir(layout.home, { recursive: true, mode });
+    const first = await makeFolderAsync(layout.home, mode);
     if (!owner) return;
     // A umask of 077 would have closed them.
     if (first) for (const folder of upTo(layout.home, first)) await chmod(folder, mode);
