@@ -5,6 +5,7 @@ import { type Attempt, type Issue, isFinal, workerIdSchema } from './core/issue.
 import { connect } from './db/connect.js';
 import { explainFailure } from './db/explain.js';
 import { failureOf } from './db/failure.js';
+import { whyMissing } from './db/schema.js';
 import { enqueue } from './queue/enqueue.js';
 import { checkNewIssue, type NewIssue } from './queue/new-issue.js';
 import { assign, type Cancelled, cancel, noSuchIssue, type Retried, remove, retry } from './queue/operate.js';
@@ -78,8 +79,8 @@ export function createClient(options: ClientOptions): CapeClient {
   const applicationName = options.applicationName ?? 'cape-client';
   const db = connect({ url: options.databaseUrl, schema, applicationName });
   const asked = <T>(work: Promise<T>): Promise<T> =>
-    work.catch((error) => {
-      throw explainFailure(error, options.databaseUrl, schema);
+    work.catch(async (error) => {
+      throw explainFailure(await whyMissing(db, error), options.databaseUrl, schema);
     });
   const found = async (id: number): Promise<Issue> => {
     const issue = await get(db, checkId(id));

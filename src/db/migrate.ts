@@ -4,9 +4,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { CapeError } from '../core/errors.js';
-import { inTransaction, type Queryable, quoteName, serversOf, serverVersion } from './connect.js';
+import { type Database, inTransaction, type Queryable, quoteName, serversOf, serverVersion } from './connect.js';
 import { ConnectionError, databaseError, failureOf } from './failure.js';
 import { compareVersions, MIGRATIONS_DIR, type Migration, programVersion, readMigrations } from './migration-files.js';
+import { tableExists } from './schema.js';
 import type { Session } from './session.js';
 
 export type { Migration } from './migration-files.js';
@@ -77,7 +78,8 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
     signal?.addEventListener('abort', stop);
     if (signal?.aborted) stop();
     await serverVersion(session);
-    const status = check(await statusOf(session, migrations), dir);
+    const found = await explained(session, `schema "${schema}"`, statusOf(session, schema, migrations));
+    const status = check(found, dir);
     if (status.pending.length === 0) return { applied: [], version: status.version };
     if (session.pooled) throw new CapeError('config', NOT_POOLED);
     return await applyPending(session, migrations, { ...options, dir });
@@ -98,7 +100,7 @@ async function applyPending(
   await lock(session, schema, waitMs, log);
   await prepare(session, schema);
   // Read again: whoever held the lock before us may have applied them.
-  const status = check(await statusOf(session, migrations), dir);
+  const status = check(await statusOf(session, schema, migrations), dir);
   const pending = migrations.filter((migration) => status.pending.includes(migration.name));
   for (const migration of pending) {
     await apply(session, schema, migration);
@@ -111,13 +113,16 @@ async function applyPending(
 const NOT_POOLED =
   "migrations can't be applied through a pooler; run cape-worker migrate with a DATABASE_URL that leads to the server itself";
 
-/** What is applied and what is not. Needs only the right to read `cape_migrations`. */
-export async function migrationStatus(db: Queryable, dir: string = MIGRATIONS_DIR): Promise<MigrationStatus> {
-  return statusOf(db, readMigrations(dir));
+/**
+ * What is applied and what is not. Needs only the right to read `cape_migrations`.
+ * @throws where this role may not look into the schema
+ */
+export async function migrationStatus(db: Database, dir: string = MIGRATIONS_DIR): Promise<MigrationStatus> {
+  return statusOf(db, db.schema, readMigrations(dir));
 }
 
-async function statusOf(db: Queryable, migrations: readonly Migration[]): Promise<MigrationStatus> {
-  const applied = await readApplied(db);
+async function statusOf(db: Queryable, schema: string, migrations: readonly Migration[]): Promise<MigrationStatus> {
+  const applied = await readApplied(db, schema);
   const checksums = new Map(applied.map((row) => [row.version, row.checksum]));
   const newest = migrations.at(-1)?.version ?? 0;
   const needs = applied.filter((row) => row.version > newest).map((row) => row.oldest_program);
@@ -134,9 +139,8 @@ async function statusOf(db: Queryable, migrations: readonly Migration[]): Promis
   };
 }
 
-async function readApplied(db: Queryable): Promise<AppliedMigration[]> {
-  const [table] = await db.query<{ exists: boolean }>(`select to_regclass('cape_migrations') is not null as exists`);
-  if (!table?.exists) return [];
+async function readApplied(db: Queryable, schema: string): Promise<AppliedMigration[]> {
+  if (!(await tableExists(db, schema, 'cape_migrations'))) return [];
   return db.query('select version, name, checksum, oldest_program, applied_at from cape_migrations order by version');
 }
 
@@ -221,9 +225,9 @@ async function record(db: Queryable, migration: Migration): Promise<void> {
 }
 
 /** Says of what failed which step it was and what to do about it. */
-async function explained(session: Session, what: string, work: Promise<unknown>): Promise<void> {
+async function explained<T>(session: Session, what: string, work: Promise<T>): Promise<T> {
   try {
-    await work;
+    return await work;
   } catch (error) {
     const { kind, code, message } = failureOf(error);
     // Cut off: that the database is gone is the thing to say, and `migrate` says it.

@@ -162,6 +162,31 @@ describe('as a role of its own', () => {
     expect(started).toMatchObject({ code: 69, stderr: expect.stringContaining('cape-worker migrate --grant') });
   });
 
+  test('one that may not look into the schema is told so by every command, not that nothing is there', async () => {
+    const shut = await createTestDatabase();
+    await shut.sql`revoke usage on schema public from public`;
+    const url = new URL(shut.url);
+    url.username = reader;
+    url.password = 'se-cret';
+    const tried = (...args: string[]) => cli(args, { env: { DATABASE_URL: url.href }, cwd: emptyFolder() });
+    const refused = /^cape-worker: [^\n]*permission denied for schema public[^\n]*migrate --grant[^\n]*\n$/;
+    for (const args of [['status'], ['issues', 'add', 'x'], ['migrate', '--status']])
+      expect(await tried(...args), args.join(' ')).toMatchObject({ code: 78, stderr: expect.stringMatching(refused) });
+    for (const more of [[], ['--no-migrate']])
+      expect(await tried('run', '--worker-id', 'x', '--command', 'true', '--drain', ...more)).toMatchObject({
+        code: 69,
+        stderr: expect.stringMatching(refused),
+      });
+    expect(await tried('migrate')).toMatchObject({
+      code: 69,
+      stderr: expect.stringMatching(/ may not: permission denied for schema public; .*as a role that owns the schema/),
+    });
+    const checked = await tried('check', '--command', 'true', '--worker-id', 'x');
+    expect(checked.stdout).toMatch(/✗ schema: permission denied for schema public/);
+    expect(checked.stdout).toMatch(/✗ rights: role .* lacks USAGE on schema public, .*migrate --grant/);
+    expect(checked.code).toBe(78);
+  });
+
   test('a newer program finds that it may not migrate, and only checks the version', async () => {
     await t.sql`delete from cape_migrations where version = (select max(version) from cape_migrations)`;
     const started = await as(worker, 'run', '--worker-id', 'x', '--command', 'true', '--drain');
