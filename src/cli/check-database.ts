@@ -51,11 +51,12 @@ async function lookAt(place: Place, loaded: LoadedConfig): Promise<Finding[]> {
     const reached = await finding('database', () => version(db, place));
     // Without a connection every further line would say the same.
     if (!reached.ok) return [reached];
+    const writes = await writesFindings(db);
     const schema = await finding('schema', () => checkSchema(db, loaded.config.migrate));
     // Without tables there is nothing yet to have rights on.
     const rights = schema.ok === null ? [] : [await finding('rights', () => checkRights(db))];
     const heard = await finding('LISTEN', () => checkListen(url, loaded.config, db.pooled));
-    return [reached, schema, ...rights, heard, ...(schema.ok ? await queueFindings(db) : [])];
+    return [reached, ...writes, schema, ...rights, heard, ...(schema.ok ? await queueFindings(db) : [])];
   } finally {
     await db.close();
   }
@@ -65,6 +66,19 @@ async function version(db: Database, place: Place): Promise<string> {
   const number = await serverVersion(db);
   const pooler = db.pooled ? ', through a pooler' : '';
   return `Postgres ${Math.floor(number / 10_000)}.${number % 10_000}, ${await nameOfDatabase(place)}${pooler}`;
+}
+
+/** Nothing where it may be written to. A worker can start on a read-only database, but waits there for ever. */
+async function writesFindings(db: Queryable): Promise<Finding[]> {
+  const found = await finding('writes', async () => {
+    const [row] = await db.query<{ standby: boolean; refused: boolean }>(
+      `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as refused`,
+    );
+    if (!row?.refused) return 'accepted';
+    const why = row.standby ? 'it is a standby' : 'default_transaction_read_only is on';
+    return { ok: false, detail: `the database is read-only (${why}); a worker waits until it is not` };
+  });
+  return found.ok ? [] : [found];
 }
 
 async function checkSchema(db: Database, migrates: boolean): Promise<Omit<Finding, 'what'>> {

@@ -125,6 +125,13 @@ describe('check', () => {
     expect(away.stdout).not.toContain('geheim');
   });
 
+  test('a database that is read-only, where a worker would wait for ever', async () => {
+    const readOnly = `${t.url}?options=-c%20default_transaction_read_only%3Don`;
+    const { code, stdout } = await run(['check', '--command', 'true'], { env: { DATABASE_URL: readOnly } });
+    expect(code).toBe(78);
+    expect(stdout).toContain('✗ writes: the database is read-only (default_transaction_read_only is on)');
+  });
+
   test('starts no embedded Postgres', async () => {
     const cwd = emptyFolder();
     const env = { CAPE_DATA_DIR: join(cwd, 'data') };
