@@ -96,9 +96,13 @@ export class ClaimLoop {
   async run(): Promise<void> {
     while (!this.#finished()) {
       try {
-        await this.#step();
-        this.#tries = 0;
-        this.#parts.outage.over('the queue');
+        if (await this.#step()) {
+          this.#tries = 0;
+          this.#parts.outage.over('the queue');
+        } else {
+          this.#parts.outage.withdraw('the queue');
+          await this.#rest();
+        }
       } catch (error) {
         const failure = failureOf(error);
         if (failure.code === null) throw error; // not the database's: a bug of ours
@@ -122,17 +126,29 @@ export class ClaimLoop {
     return this.#stopping || (this.#parts.once && this.#claimedOne);
   }
 
-  async #step(): Promise<void> {
-    const { settler, mark, gate, unclear, bell } = this.#parts;
+  /** @returns true where the database was asked and has answered; false where nothing is to be done now */
+  async #step(): Promise<boolean> {
+    const { settler, mark, unclear } = this.#parts;
     const time = now().mono;
+    const asks = unclear.due(time) || settler.reportDue(time);
     if (unclear.due(time) && (await unclear.adopt(this.#free(time), this.#leaving())) > 0) this.#claimedOne = true;
     if (settler.reportDue(time)) await settler.reportLate();
     if (time >= this.#pollAt) this.#poll(time);
     const free = this.#free(time);
     const settlements = settler.due(time);
-    if (settlements.length > 0 || (free > 0 && this.#due)) return this.#turn(free);
-    if (free > 0 && (await this.#emptyHanded(time))) return;
+    if (settlements.length > 0 || (free > 0 && this.#due)) {
+      await this.#turn(free);
+      return true;
+    }
+    if (free > 0 && (await this.#emptyHanded(time))) return true;
     if (free === 0) await mark.clearIfStale(time);
+    return asks;
+  }
+
+  /** Until something is due, or somebody rings. */
+  async #rest(): Promise<void> {
+    const { settler, mark, gate, unclear, bell } = this.#parts;
+    const time = now().mono;
     const next = Math.min(this.#pollAt, settler.nextAt, mark.nextAt, gate.nextAt(time), unclear.nextAt);
     if (!this.#finished()) await bell.sleep(next - now().mono);
   }

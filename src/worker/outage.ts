@@ -18,6 +18,8 @@ export class Outage {
   readonly #failing = new Map<string, () => void>();
   /** The states that were told in this outage, and when. Two loops may see two states in turn, for an hour. */
   readonly #told = new Map<string, number>();
+  /** Something failed, and nothing has been answered since. */
+  #open = false;
   #since = 0;
   /** The same moment, for people. */
   #sinceDate = new Date();
@@ -36,7 +38,8 @@ export class Outage {
    */
   failed(who: string, failure: Failure, wake: () => void = () => {}): void {
     const time = now().mono;
-    if (this.#failing.size === 0) {
+    if (!this.#open) {
+      this.#open = true;
       this.#since = time;
       this.#sinceDate = new Date();
     }
@@ -49,11 +52,16 @@ export class Outage {
     this.#log.warn(`${describe(failure)}${since}; trying again until it is back`);
   }
 
-  /** Notes a success. The end of the outage is said once everybody who failed has succeeded again. */
+  /** `who` has nothing to ask any more. That is no success: the next one of anybody ends the outage. */
+  withdraw(who: string): void {
+    this.#failing.delete(who);
+  }
+
+  /** Notes a success, which only a statement that was answered is. The end of the outage is said once everybody who failed has succeeded again. */
   over(who: string): void {
-    if (!this.#failing.delete(who)) return;
-    for (const wake of this.#failing.values()) wake();
-    if (this.#failing.size > 0) return;
+    if (this.#failing.delete(who)) for (const wake of this.#failing.values()) wake();
+    if (!this.#open || this.#failing.size > 0) return;
+    this.#open = false;
     this.#told.clear();
     this.#log.info(`the database is back after ${((now().mono - this.#since) / 1000).toFixed(1)} s`);
     this.onOver?.();

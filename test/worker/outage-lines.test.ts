@@ -65,6 +65,19 @@ describe('what the log says of an outage', () => {
     expect(lines).toHaveLength(2 * 12);
     expect(lines.filter((line) => !line.includes('since 2026'))).toHaveLength(2);
   });
+
+  test('is not over for one who has nothing to ask any more: that is told when somebody gets through', () => {
+    outage.failed('the queue', away);
+    outage.withdraw('the queue');
+    outage.failed('the leases', away);
+    outage.failed('the queue', away);
+    outage.withdraw('the queue');
+    expect(lines).toHaveLength(1);
+    vi.advanceTimersByTime(2 * SECOND_MS);
+    outage.over('the leases');
+    outage.over('the queue');
+    expect(lines.slice(1)).toEqual(['the database is back after 2.0 s']);
+  });
 });
 
 describe('the pauses between tries', () => {

@@ -215,6 +215,23 @@ describe('a database that is gone for a while', () => {
     expect(performance.now() - since).toBeLessThan(30_000);
   }, 40_000);
 
+  test('is not called back by a worker that stops and has nothing to ask it', async () => {
+    const settings = { concurrency: 2, pollInterval: '1h', command: `sh -c 'sleep 60'` };
+    const worker = startWorker({ databaseUrl: proxy.url(url), ...settings });
+    await add('long');
+    await until(() => worker.lines.some((line) => line.includes('attempt 1 started')));
+    await until(async () => (await sql`select from cape_workers where waiting_until is not null`).length === 1);
+    proxy.mode = 'refuse';
+    proxy.reset();
+    worker.worker.stop();
+    // Its mark is taken back a second later, which fails, and is not tried again.
+    await until(() => outageLines(worker).length > 0);
+    await new Promise((done) => setTimeout(done, 500)); // for the line that must not come
+    await worker.stop();
+    expect(worker.lines.filter((line) => line.includes('the database is back'))).toEqual([]);
+    expect(outageLines(worker)).toHaveLength(1);
+  }, 60_000);
+
   test('at start is waited for, with one line', async () => {
     proxy.mode = 'refuse';
     const id = await add('waiting');
