@@ -10,7 +10,9 @@ const TAKING: readonly FaultKind[] = [
 ];
 
 export interface Recoveries {
-  /** From a fault that took an issue's run to that issue's next start, seconds. */
+  /** From a fault that took an issue's run until the issue could be claimed anew, seconds. */
+  readonly freed: readonly number[];
+  /** From that fault to the issue's next start, seconds: its place in the queue and its pauses count too. */
   readonly takeovers: readonly number[];
   /** From the database's return to the first claim or settlement, seconds. */
   readonly afterOutages: readonly number[];
@@ -27,24 +29,41 @@ export function repeatedSuccesses({ attempts, ledger }: History): number {
 }
 
 export function recoveries(history: History): Recoveries {
-  return { takeovers: takeovers(history), afterOutages: afterOutages(history) };
+  const taken = takenRuns(history);
+  return {
+    freed: taken.map(({ struckAt, freedAt }) => freedAt - struckAt),
+    takeovers: taken.flatMap(({ struckAt, nextAt }) => (nextAt === null ? [] : [nextAt - struckAt])),
+    afterOutages: afterOutages(history),
+  };
 }
 
-function takeovers({ attempts, ledger, faults }: History): number[] {
+interface TakenRun {
+  readonly struckAt: number;
+  readonly freedAt: number;
+  readonly nextAt: number | null;
+}
+
+/** The earliest fault that may have been the cause counts, so these times are never too short. */
+function takenRuns({ attempts, ledger, faults, moves }: History): TakenRun[] {
   const starts = new Map(
     ledger.filter(({ what }) => what === 'start').map((line) => [`${line.issue}/${line.attempt}`, line.at]),
+  );
+  const ends = new Map(
+    moves.filter(({ was }) => was === 'started').map((move) => [`${move.issue}/${move.attempt}`, move.at]),
   );
   return attempts
     .filter(({ outcome }) => outcome === 'crashed' || outcome === 'interrupted')
     .flatMap(({ issue, attempt, worker }) => {
       const began = starts.get(`${issue}/${attempt}`);
-      const next = starts.get(`${issue}/${attempt + 1}`);
-      if (began === undefined || next === undefined) return [];
+      const freedAt = ends.get(`${issue}/${attempt}`);
+      if (began === undefined || freedAt === undefined) return [];
       const strikes = faults.filter(
         ({ hit, worker: struck, kind, from }) =>
-          hit && TAKING.includes(kind) && from >= began && from < next && (struck === worker || struck === null),
+          hit && TAKING.includes(kind) && from >= began && from < freedAt && (struck === worker || struck === null),
       );
-      return strikes.length === 0 ? [] : [next - Math.min(...strikes.map(({ from }) => from))];
+      if (strikes.length === 0) return [];
+      const struckAt = Math.min(...strikes.map(({ from }) => from));
+      return [{ struckAt, freedAt, nextAt: starts.get(`${issue}/${attempt + 1}`) ?? null }];
     });
 }
 

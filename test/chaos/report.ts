@@ -17,7 +17,9 @@ export interface Report {
   /** Commands that succeeded and whose success was never written: run again, or cancelled meanwhile. */
   readonly repeatedSuccesses: number;
   readonly retaken: number;
-  /** Seconds, or null where it never came to that. */
+  /** Seconds, as those after it; null where it never came to that. */
+  readonly medianFreed: number | null;
+  readonly worstFreed: number | null;
   readonly worstTakeover: number | null;
   readonly medianTakeover: number | null;
   readonly worstAfterOutage: number | null;
@@ -30,7 +32,7 @@ export interface Report {
 
 export function reportOf(result: ChaosResult, { seed, minutes, without, provoke }: ChaosOptions): Report {
   const { history, violations, folder, worstGap, drainSeconds } = result;
-  const { takeovers, afterOutages } = recoveries(history);
+  const { freed, takeovers, afterOutages } = recoveries(history);
   const hits = history.faults.filter(({ hit }) => hit);
   return {
     seed,
@@ -43,7 +45,9 @@ export function reportOf(result: ChaosResult, { seed, minutes, without, provoke 
     outcomes: countBy(history.attempts.map(({ outcome }) => outcome)),
     runs: history.ledger.filter(({ what }) => what === 'start').length,
     repeatedSuccesses: repeatedSuccesses(history),
-    retaken: takeovers.length,
+    retaken: freed.length,
+    medianFreed: median(freed),
+    worstFreed: worst(freed),
     worstTakeover: worst(takeovers),
     medianTakeover: median(takeovers),
     worstAfterOutage: worst(afterOutages),
@@ -65,8 +69,8 @@ export function print(report: Report, say: (line: string) => void): void {
     ['attempts', `${report.attempts}: ${listed(report.outcomes)}`],
     ['commands that began', `${report.runs}; ${report.repeatedSuccesses} succeeded and could not have it written`],
     [
-      'taken over',
-      `${report.retaken} runs; median ${seconds(report.medianTakeover)}, worst ${seconds(report.worstTakeover)} from the fault to the next start`,
+      'taken from a worker',
+      `${report.retaken} runs; free for others after ${seconds(report.medianFreed)} (median), ${seconds(report.worstFreed)} (worst); begun again, the queue included, after ${seconds(report.medianTakeover)} (median), ${seconds(report.worstTakeover)} (worst)`,
     ],
     ['after an outage', `at work again within ${seconds(report.worstAfterOutage)} of the database's return, at worst`],
     ['after the last fault', `empty queue within ${seconds(report.drainSeconds)}`],
