@@ -37,8 +37,21 @@ export function refuseUnknownRoles(database: OpenDatabase, grants: readonly Gran
     if (unknown === undefined) return;
     const advice = 'create it first, as in CREATE ROLE ... LOGIN';
     const kinds = ROLE_KINDS.map((kind) => `ROLE:${kind}`).join(', ');
+    refuseUnknownKind(unknown);
     throw new CapeError('usage', `--grant: got ${quoted(unknown)}; there is no such role: ${advice} (kinds: ${kinds})`);
   });
+}
+
+/** Said only of what no role is called: a role's name may hold a colon. */
+function refuseUnknownKind(unknown: string): void {
+  const colon = unknown.lastIndexOf(':');
+  if (colon < 0) return;
+  const kind = quoted(unknown.slice(colon + 1));
+  const allowed = ROLE_KINDS.join(', ');
+  throw new CapeError(
+    'usage',
+    `--grant: got ${quoted(unknown)}; the kind ${kind} is not one of ${allowed}, nor is there a role of the whole name`,
+  );
 }
 
 /** @throws CapeError `database` or `config` where this role may not grant */

@@ -1,6 +1,6 @@
 /** A failed query in words that a person can act on, for commands that end with it instead of trying again. */
 import { CapeError, type ErrorKind } from '../core/errors.js';
-import { type FailureKind, failureOf } from './failure.js';
+import { type Failure, type FailureKind, failureOf, OUT_OF_CONNECTIONS } from './failure.js';
 import { redactUrl } from './url.js';
 
 /** By kind of failure: the kind of error that it is for people, and what they can do. */
@@ -21,10 +21,18 @@ const ADVICE: Readonly<Record<Exclude<FailureKind, 'other'>, readonly [ErrorKind
  */
 export function explainFailure(error: unknown, url: string, schema: string): unknown {
   if (error instanceof CapeError) return error;
-  const { kind, unclear, message } = failureOf(error);
-  if (kind === 'other') return error;
-  const [errorKind, advice] = ADVICE[kind];
-  const what = kind === 'schema' ? `schema "${schema}" is not migrated: ${message}` : message;
-  const then = unclear ? 'whether it was done is unknown: look first' : advice;
-  return new CapeError(errorKind, `database "${redactUrl(url)}": ${what}; ${then}`, { cause: error });
+  const failure = failureOf(error);
+  if (failure.kind === 'other') return error;
+  const [errorKind, advice] = ADVICE[failure.kind];
+  const then = failure.unclear ? 'whether it was done is unknown: look first' : adviceFor(failure, advice);
+  return new CapeError(errorKind, `database "${redactUrl(url)}"${whatOf(failure, schema)}; ${then}`, { cause: error });
+}
+
+function whatOf({ kind, code, message }: Failure, schema: string): string {
+  if (code === '53300') return ` ${OUT_OF_CONNECTIONS[0]} (${message})`;
+  return kind === 'schema' ? `: schema "${schema}" is not migrated: ${message}` : `: ${message}`;
+}
+
+function adviceFor({ code }: Failure, ofKind: string): string {
+  return code === '53300' ? OUT_OF_CONNECTIONS[1] : ofKind;
 }

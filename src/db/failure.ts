@@ -98,6 +98,12 @@ export function failureOf(error: unknown): Failure {
   return { kind, unclear: kind === 'unreachable' && sent, code, message, server };
 }
 
+/** 53300 in words: the server runs and the URL is right, but there is no connection left. */
+export const OUT_OF_CONNECTIONS = [
+  'is out of connections',
+  'each worker takes three, and one more now and then',
+] as const;
+
 /** For people, where nothing can go on without the database: which one, and what it said. */
 export function databaseError(url: string, error: unknown): CapeError {
   return new CapeError('database', `database "${redactUrl(url)}": ${failureOf(error).message}`, { cause: error });

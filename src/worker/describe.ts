@@ -1,5 +1,5 @@
 /** Failures of the database in the words of a worker's log: which state the database is in, and what to do about it. */
-import type { Failure } from '../db/failure.js';
+import { type Failure, OUT_OF_CONNECTIONS } from '../db/failure.js';
 
 /**
  * Names the state that a failure shows. A change of it is worth a line in the log: "starting up" after "out of reach"
@@ -27,7 +27,7 @@ const NO_DATABASE: Words = ['does not exist', 'create it, or check DATABASE_URL'
 /** Where the code says more than the kind. */
 const WORDS_OF_CODE: ReadonlyMap<string, Words> = new Map([
   ['57P03', ['is starting up or shutting down']],
-  ['53300', ['is out of connections', 'each worker takes three, and one more now and then']],
+  ['53300', OUT_OF_CONNECTIONS],
   ['53100', ['is out of disk space']],
   ['53200', ['is out of memory']],
   ['3D000', NO_DATABASE],

@@ -42,6 +42,10 @@ describe('migrate --grant', () => {
         /^cape-worker: --grant: got "nobody-here"; there is no such role: create it first.*\n$/,
       ),
     });
+    expect(await asOwner('migrate', '--grant', `${worker}:foo`)).toMatchObject({
+      code: 64,
+      stderr: expect.stringMatching(/; the kind "foo" is not one of worker, producer, reader, nor is there a role/),
+    });
     const [row] = await t.sql`select to_regclass('cape_issues') is null as untouched`;
     expect(row?.untouched).toBe(true);
   });

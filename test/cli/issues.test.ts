@@ -8,6 +8,7 @@ import { createClient } from '../../src/client.js';
 import { settle } from '../../src/queue/settle.js';
 import { type Actor, actor, claimAs, done, ended } from '../queue/actors.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startRefusing } from '../support/refusing-server.js';
 import { until } from '../support/until.js';
 import { cli, emptyFolder, type RunOptions, start } from './run-cli.js';
 
@@ -274,9 +275,16 @@ describe('the database', () => {
     expect(await issues(['list'], { env: { DATABASE_URL: missing.href } })).toMatchObject({ code: 69 });
     const elsewhere = await issues(['list', '--schema', 'not_there']);
     expect(elsewhere).toMatchObject({ code: 78, stderr: expect.stringContaining('run: cape-worker migrate') });
-    for (const { stderr } of [away, elsewhere]) {
+    const server = await startRefusing('53300', 'sorry, too many clients already');
+    const full = await issues(['list'], { env: { DATABASE_URL: server.url } });
+    await server.close();
+    expect(full).toMatchObject({
+      code: 69,
+      stderr: expect.stringMatching(/is out of connections \(sorry, too many .*\); each worker takes three/),
+    });
+    for (const { stderr } of [away, elsewhere, full]) {
       expect(stderr.trimEnd()).not.toContain('\n');
-      expect(stderr).not.toMatch(/geheim/);
+      expect(stderr).not.toMatch(/geheim|secret/);
     }
   });
 });
