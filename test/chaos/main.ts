@@ -10,16 +10,26 @@ import { PROVOCATION_MINUTES } from './schedule.js';
 
 const MISUSE = 2;
 
+interface Allowed {
+  readonly fits: (value: number) => boolean;
+  readonly what: string;
+}
+const MINUTES: Allowed = { fits: (value) => value >= 0.2 && value <= 600, what: 'a number from 0.2 to 600' };
+const SEED: Allowed = {
+  fits: (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 31,
+  what: 'a whole number from 0 to 2147483647',
+};
+
 const options = yargs(hideBin(process.argv))
   .scriptName('npm run chaos --')
   .usage(
     '$0 [options]\n\nRuns four workers on a Postgres of its own, strikes them with faults, and checks that nothing was lost or run twice.',
   )
   .option('minutes', {
-    type: 'number',
+    type: 'string',
     describe: 'How long faults are injected, 2 unless said otherwise; draining comes on top',
   })
-  .option('seed', { type: 'number', describe: 'Gives the same faults and issues again; unset: a new one' })
+  .option('seed', { type: 'string', describe: 'Gives the same faults and issues again; unset: a new one' })
   .option('without', {
     choices: FENCES,
     describe: 'Run a copy of the program without this fence: must find violations',
@@ -34,11 +44,13 @@ const options = yargs(hideBin(process.argv))
   .option('json', { type: 'boolean', default: false, describe: 'Print the report as JSON' })
   .example('$0 --minutes 2 --seed 7', 'two minutes of faults, the same each time')
   .example('$0 --without self-fencing', 'proves that the checker can fail')
-  .check(({ minutes, seed }) => {
-    if (minutes !== undefined && !(minutes >= 0.2 && minutes <= 600))
-      throw new Error(`--minutes: got ${minutes}; must be 0.2 to 600`);
-    if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed < 2 ** 31))
-      throw new Error(`--seed: got ${seed}; must be a whole number from 0 to 2147483647`);
+  .check((given) => {
+    for (const name of ['minutes', 'seed', 'without', 'dir'] as const) {
+      const value: unknown = given[name];
+      if (Array.isArray(value)) throw new Error(`--${name}: got ${value.join(' and ')}; give it once`);
+    }
+    numberOf('minutes', given.minutes, MINUTES);
+    numberOf('seed', given.seed, SEED);
     return true;
   })
   .strict()
@@ -49,10 +61,18 @@ const options = yargs(hideBin(process.argv))
   })
   .parseSync();
 
+/** From the text, since yargs makes NaN of what is no number, and then nobody knows what was typed. */
+function numberOf(name: string, text: string | undefined, { fits, what }: Allowed): number | undefined {
+  if (text === undefined) return undefined;
+  const value = /^-?\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!fits(value)) throw new Error(`--${name}: got "${text}"; must be ${what}`);
+  return value;
+}
+
 const interrupted = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const)
   process.on(name, () => {
-    if (!interrupted.signal.aborted) console.error('interrupted: ending everything and removing the folder');
+    if (!interrupted.signal.aborted) console.error('interrupted: ending everything and removing what was made');
     interrupted.abort();
   });
 
@@ -61,9 +81,10 @@ async function main(): Promise<number> {
     console.error('chaos needs /proc to see what is alive: Linux only');
     return MISUSE;
   }
-  const seed = options.seed ?? Math.floor(Math.random() * 1_000_000);
+  const seed = numberOf('seed', options.seed, SEED) ?? Math.floor(Math.random() * 1_000_000);
   const say = (line: string) => process.stderr.write(`${line}\n`);
-  const minutes = options.minutes ?? (options.without || options.provoke ? PROVOCATION_MINUTES : 2);
+  const given = numberOf('minutes', options.minutes, MINUTES);
+  const minutes = given ?? (options.without || options.provoke ? PROVOCATION_MINUTES : 2);
   say(`seed ${seed}, ${minutes} minutes`);
   const chaos = {
     seed,

@@ -12,7 +12,7 @@ import { planIssues, planLongIssues } from './issues.js';
 import { readLedger } from './ledger.js';
 import type { Fence } from './sabotage.js';
 import { type FaultPlan, planFaults, planProvocation } from './schedule.js';
-import { prepareStage, type Stage } from './stage.js';
+import { assertUsable, prepareStage, type Stage } from './stage.js';
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -59,6 +59,7 @@ const SURVIVORS_MS = 5000;
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { say, signal, without, dir } = options;
   setMaxListeners(0, signal); // every fault that lasts listens to it
+  if (dir !== null) assertUsable(dir);
   say('making a folder, a Postgres and four workers of its own');
   const stage = await prepareStage(dir, without);
   let keep = options.keep;

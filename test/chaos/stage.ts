@@ -3,13 +3,14 @@
  * DATABASE_URL nor at a `.env`, so there is no way to name another database, and it removes only a folder with its mark.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CapeError } from '../../src/core/errors.js';
+import { CapeError, messageOf } from '../../src/core/errors.js';
 import { connect, type Database } from '../../src/db/connect.js';
 import { migrate } from '../../src/db/migrate.js';
+import { makeFolder } from '../../src/folders.js';
 import { startProxy } from '../support/proxy.js';
 import { WATCH_MOVES } from './history.js';
 import { OwnPostgres } from './postgres.js';
@@ -36,30 +37,38 @@ export interface Stage {
   readonly sightings: Sightings;
   /** True where the workers' logs are on small file systems that can be filled. */
   readonly disks: boolean;
-  /** Ends every process of the run and frees what it holds; removes the folder unless it is to be kept. */
+  /** Ends every process of the run and frees what it holds; removes what it made unless that is to be kept. */
   strike(keep: boolean): Promise<void>;
 }
 
 /**
- * @param dir where to make it: must not exist or be empty; null: a new folder of the system's temporary one
- * @throws CapeError `usage` for a folder with something in it
+ * @param dir as `assertUsable` wants it; null: a new folder of the system's temporary one
+ * @throws CapeError `usage` for a folder with something in it, or that can't be made
  */
 export async function prepareStage(dir: string | null, without: Fence | null): Promise<Stage> {
-  const folder = makeFolder(dir);
+  const { folder, found } = takeFolder(dir);
+  const remove = () => removeFolder(folder, found);
   try {
     const program = without ? sabotagedProgram(folder, without) : PROGRAM;
     const postgres = await OwnPostgres.make(join(folder, 'database'));
-    return await furnish(folder, program, postgres).catch(async (error) => {
+    return await furnish({ folder, program, postgres, remove }).catch(async (error) => {
       await postgres.stop();
       throw error;
     });
   } catch (error) {
-    removeFolder(folder);
+    remove();
     throw error;
   }
 }
 
-async function furnish(folder: string, program: string, postgres: OwnPostgres): Promise<Stage> {
+interface Bare {
+  readonly folder: string;
+  readonly program: string;
+  readonly postgres: OwnPostgres;
+  remove(): void;
+}
+
+async function furnish({ folder, program, postgres, remove }: Bare): Promise<Stage> {
   const ledger = join(folder, 'ledger');
   writeFileSync(ledger, '');
   await migrate({ url: postgres.url, schema: 'public' });
@@ -94,25 +103,51 @@ async function furnish(folder: string, program: string, postgres: OwnPostgres): 
       if (keep) keepLogs(logDir);
       unmount(logDir);
     }
-    if (!keep) removeFolder(folder);
+    if (!keep) remove();
   };
   return { folder, ledger, postgres, db, workers, sightings, disks: mounted.every(Boolean), strike };
 }
 
-function makeFolder(dir: string | null): string {
-  const folder = dir === null ? mkdtempSync(join(tmpdir(), 'cape-chaos-')) : resolve(dir);
-  if (existsSync(folder) && readdirSync(folder).length > 0)
+/**
+ * @param dir must not exist, or be a folder with nothing in it
+ * @throws CapeError `usage` for anything else
+ */
+export function assertUsable(dir: string): void {
+  if (namesIn(dir).length > 0)
     throw new CapeError('usage', `--dir: got "${dir}", which is not empty; name a folder that is, or does not exist`);
-  mkdirSync(folder, { recursive: true });
-  // mkdtemp gives 0700; for root the server runs as another user, who must be able to pass.
-  chmodSync(folder, 0o755);
-  writeFileSync(join(folder, MARK), 'Made by "npm run chaos", and may be removed.\n');
-  return folder;
 }
 
-function removeFolder(folder: string): void {
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(resolve(dir));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new CapeError('usage', `--dir: got "${dir}", which can't be looked into: ${messageOf(error)}`);
+  }
+}
+
+/** @returns the folder, and whether it was there: then it is somebody's, and stays */
+function takeFolder(dir: string | null): { folder: string; found: boolean } {
+  if (dir !== null) assertUsable(dir);
+  const folder = dir === null ? mkdtempSync(join(tmpdir(), 'cape-chaos-')) : resolve(dir);
+  const found = dir !== null && existsSync(folder);
+  try {
+    makeFolder(folder, 0o755);
+    // mkdtemp gives 0700; for root the server runs as another user, who must be able to pass.
+    chmodSync(folder, 0o755);
+    writeFileSync(join(folder, MARK), 'Made by "npm run chaos", and may be removed.\n');
+  } catch (error) {
+    throw new CapeError('usage', `--dir: got "${folder}"; can't write there: ${messageOf(error)}`);
+  }
+  return { folder, found };
+}
+
+/** The mark last: what a removal that fails leaves behind is still known for ours. */
+function removeFolder(folder: string, found: boolean): void {
   if (!existsSync(join(folder, MARK))) throw new Error(`${folder} has no ${MARK}: it is not ours to remove`);
-  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  const names = readdirSync(folder).filter((name) => name !== MARK);
+  for (const name of [...names, MARK]) rmSync(join(folder, name), { recursive: true, force: true, maxRetries: 3 });
+  if (!found) rmdirSync(folder);
 }
 
 function mount(path: string): boolean {
