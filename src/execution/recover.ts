@@ -19,6 +19,8 @@ export interface RecoveryOptions {
   readonly toolPath?: string;
   /** How long its helpers may take to end by themselves, milliseconds; default twice their grace and 20 s. */
   readonly waitMs?: number;
+  /** Told why it can't be seen what is left, where that is why there is no proof. */
+  readonly onUnseen?: (error: unknown) => void;
 }
 
 /** Beyond two graces (the keeper's own and, where it was stuck, the warden's): 6 s until a stuck keeper is killed, and reserve. */
@@ -43,7 +45,8 @@ export async function endLeftovers(
       if (!(await endOne(each, options))) return false;
     }
     return true;
-  } catch {
+  } catch (error) {
+    options.onUnseen?.(error);
     return false; // not ours to read, or no process can be started: then there is no proof
   }
 }

@@ -2,6 +2,7 @@
  * Workers of the same machine that died. Only here can death be proven, and then their issues need not wait for the
  * lease: the worker and its helpers are gone by pid and start time, and the warden's script has ended what they left.
  */
+import { messageOf } from '../core/errors.js';
 import type { Queryable } from '../db/connect.js';
 import { now, within } from '../execution/clock.js';
 import { isAlive } from '../execution/processes.js';
@@ -94,12 +95,16 @@ export class Neighbours {
     const { id, pid, pid_start, log_dir, instance } = known.row;
     const helpers = known.row.helpers as HelperRecord | null;
     const stateDir = log_dir === null ? {} : { stateDir: stateDirOf(log_dir, id) };
-    const proof = endLeftovers(helpers, { pid, start: pid_start }, stateDir);
+    let unseen: string | null = null;
+    const onUnseen = (error: unknown) => {
+      unseen = messageOf(error);
+    };
+    const proof = endLeftovers(helpers, { pid, start: pid_start }, { ...stateDir, onUnseen });
     await within(proof, TREES_MS);
     // Waited for in any case: begun again beside it, both would send SIGTERM.
     const undelivered = await this.#deliver(known.row).finally(() => proof);
     if (!(await proof)) {
-      this.#unproven(known);
+      this.#unproven(known, unseen);
       return;
     }
     const { taken, left } = await releaseDead(this.#db, instance, undelivered);
@@ -117,13 +122,13 @@ export class Neighbours {
     return this.#delivery.deliver(verdictDirOf(log_dir, id), (of) => of === instance);
   }
 
-  #unproven(known: Known): void {
+  #unproven(known: Known, unseen: string | null): void {
     const { id, pid } = known.row;
-    if (!known.told)
-      this.#log.warn(
-        `worker ${id} (pid ${pid}) is gone, but not everything that it started, as far as can be seen; ` +
-          'its issues wait for that, or for their leases to run out',
-      );
+    const left =
+      unseen === null
+        ? 'is gone, but not everything that it started, as far as can be seen; its issues wait for that'
+        : `is gone, and whether all that it started is can't be seen (${unseen}); its issues wait until it can`;
+    if (!known.told) this.#log.warn(`worker ${id} (pid ${pid}) ${left}, or for their leases to run out`);
     known.told = true;
     known.tryAt = now().mono + TRY_AGAIN_MS;
   }

@@ -57,7 +57,8 @@ export class VerdictDelivery {
       return await readdir(dir);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT') this.#tell(dir, `outcomes kept in ${dir} can't be looked for: ${messageOf(error)}`);
+      const help = code === 'EACCES' ? '; run a worker as the user who wrote them before the lease runs out' : '';
+      if (code !== 'ENOENT') this.#tell(dir, `outcomes kept in ${dir} can't be looked for: ${messageOf(error)}${help}`);
       return [];
     }
   }

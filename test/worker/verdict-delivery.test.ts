@@ -237,6 +237,22 @@ describe('a file that is no outcome', () => {
     expect((await stored(sql, claim.issue.id)).status).toBe('completed');
   });
 
+  test('a folder of another user is named with what to do', async () => {
+    await keep(done(await claimed()));
+    const root = process.geteuid?.() === 0;
+    chmodSync(dir, 0);
+    if (root) process.seteuid?.(65_534);
+    try {
+      await deliver();
+    } finally {
+      if (root) process.seteuid?.(0);
+      chmodSync(dir, 0o700);
+    }
+    expect(lines).toEqual([
+      expect.stringMatching(/can't be looked for: EACCES.*; run a worker as the user who wrote them before the lease/),
+    ]);
+  });
+
   test('nor is a folder that is not there, or is none', async () => {
     expect(await deliver()).toEqual([]);
     expect(lines).toEqual([]);
