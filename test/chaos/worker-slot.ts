@@ -50,6 +50,8 @@ export class WorkerSlot {
   #child: ChildProcess | null = null;
   #exited: Promise<void> = Promise.resolve();
   #asked = false;
+  /** It has printed something: before that Node is still loading it, and no program can catch a signal then. */
+  #spoke = false;
   #closed = false;
 
   constructor(options: SlotOptions) {
@@ -95,7 +97,7 @@ export class WorkerSlot {
     writeFileSync(this.#clock, String(ms));
   }
 
-  /** SIGTERM, and SIGKILL where that takes too long. @returns true where it left in time and with code 0 */
+  /** SIGTERM, and SIGKILL where that takes too long. @returns true where it left in time and with code 0, or had not begun */
   async close(limitMs: number): Promise<boolean> {
     this.#closed = true;
     this.signal('SIGCONT');
@@ -107,7 +109,7 @@ export class WorkerSlot {
       this.signal('SIGKILL');
       await this.#exited;
     }
-    return child.exitCode === 0;
+    return child.exitCode === 0 || (child.signalCode === 'SIGTERM' && !this.#spoke);
   }
 
   /** At once and whatever becomes of its commands, for the end of a run that is given up. */
@@ -147,6 +149,8 @@ export class WorkerSlot {
     this.#output.write(`-- ${name} starts at ${uptime()} as pid ${child.pid}\n`);
     this.#child = child;
     this.#asked = false;
+    this.#spoke = false;
+    for (const stream of [child.stdout, child.stderr]) stream.once('data', () => (this.#spoke = true));
     this.#exited = new Promise((done) => {
       child.once('exit', (code, signal) => {
         this.#output.write(`-- ${name} ends at ${uptime()} with ${signal ?? code}\n`);
