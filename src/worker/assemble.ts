@@ -120,6 +120,7 @@ export function assemble(
     pollMs: config.pollInterval,
     once: config.once,
     drain: config.drain,
+    lookRound: () => recovery.lookRound(),
   });
   const helpers = tools.executor ? new HelperNote(leases, instance, tools.executor) : null;
   let taken = false;

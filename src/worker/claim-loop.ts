@@ -43,6 +43,8 @@ export interface ClaimLoopParts {
   readonly once: boolean;
   /** Leave when nothing that this worker may run is pending. */
   readonly drain: boolean;
+  /** With `drain`: what the dead of this machine have left is brought in, as far as it can be now. */
+  readonly lookRound: () => Promise<void>;
 }
 
 /**
@@ -62,6 +64,7 @@ export class ClaimLoop {
   /** Counts the calls of `look`: one that comes while a claim is under way tells of rows which that claim can't see. */
   #looks = 0;
   #claimedOne = false;
+  #lookedRound = false;
   #tries = 0;
   #pollAt = 0;
   #hint: ClaimHint = START;
@@ -224,7 +227,12 @@ export class ClaimLoop {
   async #emptyHanded(time: number): Promise<boolean> {
     const { db, drain, attempts, workerId, mark, unclaimable } = this.#parts;
     if (drain && attempts.idle && !(await anythingPendingFor(db, workerId, unclaimable.except()))) {
-      this.#stopping = true;
+      if (this.#lookedRound) this.#stopping = true;
+      else {
+        await this.#parts.lookRound();
+        this.#lookedRound = true;
+        this.look();
+      }
       return true;
     }
     const again = await mark.keep(time);

@@ -38,7 +38,7 @@ export class Neighbours {
   readonly #delivery: VerdictDelivery;
   readonly #log: Log;
   #known = new Map<string, Known>();
-  #checking = false;
+  #checking: Promise<void> | null = null;
 
   /** @param machine identity of this machine; null: nobody is ever proven dead */
   constructor(db: Queryable, machine: string | null, instance: string, delivery: VerdictDelivery, log: Log) {
@@ -71,15 +71,21 @@ export class Neighbours {
   }
 
   /** Looks whether they live, which costs no query, and takes over from those that don't. */
-  async check(): Promise<void> {
-    if (this.#checking) return;
-    this.#checking = true;
-    try {
-      for (const known of this.#known.values()) {
-        if (this.#isRipe(known, now().mono)) await this.#takeOver(known);
-      }
-    } finally {
-      this.#checking = false;
+  check(): Promise<void> {
+    this.#checking ??= this.#checkAll().finally(() => (this.#checking = null));
+    return this.#checking;
+  }
+
+  /** Resolves when all who are here now have been looked at. */
+  async lookRound(): Promise<void> {
+    await this.refresh();
+    await this.#checking?.catch(() => {}); // it may have begun before; whoever began it hears of its failure
+    await this.check();
+  }
+
+  async #checkAll(): Promise<void> {
+    for (const known of this.#known.values()) {
+      if (this.#isRipe(known, now().mono)) await this.#takeOver(known);
     }
   }
 

@@ -33,6 +33,7 @@ export class StartRecovery {
   readonly #parts: StartRecoveryParts;
   readonly #over = new AbortController();
   readonly #bell = new Bell();
+  #recovered: Promise<void> = Promise.resolve();
 
   constructor(parts: StartRecoveryParts) {
     this.#parts = parts;
@@ -45,8 +46,22 @@ export class StartRecovery {
   async begin(asked: AbortSignal): Promise<void> {
     const stop = AbortSignal.any([asked, this.#over.signal]);
     const released = this.#recover(stop);
+    this.#recovered = released;
     const stopped = new Promise((done) => stop.addEventListener('abort', done, { once: true }));
     if (!stop.aborted) await within(Promise.race([released, stopped]), FIRST_CLAIM_MS);
+  }
+
+  /**
+   * For a worker that is about to leave because the queue is empty: resolves when this recovery is over and the
+   * neighbours have been looked at once, or that takes too long. What lies on disk, or is held by the dead, may be all
+   * that is left to do.
+   * @throws where the database can't be asked
+   */
+  async lookRound(): Promise<void> {
+    const looked = this.#recovered.then(() => this.#parts.neighbours.lookRound());
+    const { signal } = this.#over;
+    const over = new Promise((done) => signal.addEventListener('abort', done, { once: true }));
+    if (!signal.aborted) await within(Promise.race([looked, over]), FIRST_CLAIM_MS);
   }
 
   /** The worker is over. */

@@ -43,6 +43,30 @@ describe('a worker killed after its command ended, while the database was away',
   });
 });
 
+describe('a worker that drains', () => {
+  test('delivers what a dead neighbour has left on disk before it calls the queue empty', async () => {
+    const victim = await start('victim');
+    const id = await endedUnwritten('victim');
+    await kill(victim);
+    back();
+    const heir = await start('heir', '--drain');
+    expect(await heir.exited).toBe(0);
+    expect(kept('victim')).toEqual([]);
+    await expectWrittenOnce(id, 'victim');
+  });
+
+  test('runs what a dead neighbour was running, and leaves', async () => {
+    const victim = await start('victim');
+    const id = await add('go');
+    await until(() => lines('ledger').length === 1);
+    await kill(victim);
+    go();
+    const heir = await start('heir', '--drain');
+    expect(await heir.exited).toBe(0);
+    expect(await issue(id)).toMatchObject({ status: 'completed', attempt: 2 });
+  });
+});
+
 describe.skipIf(process.platform !== 'linux')('a worker that comes back after it was killed with its helpers', () => {
   /** Worker, keeper and warden in one instant: nobody is left who would end the tree. */
   async function killAll(worker: WorkerProcess): Promise<number[]> {
