@@ -139,6 +139,7 @@ export function decide(outcome: Pick<Outcome, 'kind'>, counts: Counts, policy: R
     case 'interrupted':
       return { action: 'requeue', delayMs: 0, charge: 'none' };
     case 'crashed':
+      // As it looks from here: a crash of before may have been taken back meanwhile, so the statement that settles counts anew.
       if (counts.crashes + 1 >= CRASH_CAP) return { action: 'finish', status: 'failed', charge: 'crash' };
       return { action: 'requeue', delayMs: 0, charge: 'crash' };
     case 'lost':

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { decide } from '../../src/core/outcome.js';
 import { failureOf } from '../../src/db/failure.js';
 import { releaseDead } from '../../src/queue/rescue.js';
 import { settle, settledOrHeld, stripText } from '../../src/queue/settle.js';
@@ -127,6 +128,23 @@ describe('settle', () => {
     const answers = await settledOrHeld(t.db, [...attempts, { ...done(open.claimed), token: randomUUID() }]);
     expect(answers.map(({ state }) => state)).toEqual(['settled', 'held', 'lost']);
   });
+
+  test.each([
+    { atClaim: 2, now: 1, becomes: 'pending' },
+    { atClaim: 1, now: 2, becomes: 'failed' },
+  ] as const)(
+    'a crash is the last by the count of now ($now), not by that of the claim ($atClaim)',
+    async ({ atClaim, now, becomes }) => {
+      const { id, claimed } = await one();
+      const counts = { ...claimed.issue, crashes: atClaim };
+      const outcome = { kind: 'crashed', error: 'the keeper was killed' } as const;
+      const verdict = decide(outcome, counts, { maxAttempts: 3, baseMs: 0, capMs: 0, unrunnableMs: 0 }, 0);
+      // Meanwhile another attempt was found to be no crash, or to be one.
+      await t.sql`update cape_issues set crashes = ${now} where id = ${id}`;
+      expect(await settle(t.db, [{ ...done(claimed), verdict, outcome }])).toEqual([{ id, status: becomes }]);
+      expect(await stored(t.sql, id)).toMatchObject({ status: becomes, crashes: now + 1 });
+    },
+  );
 
   test('an attempt that a rescuer has booked as a crash is lost, not settled', async () => {
     const { claimed } = await one('taken meanwhile');
