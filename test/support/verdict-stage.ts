@@ -12,7 +12,7 @@ import { startWorkerProcess, type WorkerProcess } from './worker-process.js';
 
 const tree = fileURLToPath(new URL('../fixtures/exec-tree.sh', import.meta.url));
 // Waits for a file named as its description, and notes its start in the ledger; "tree" does not want to end.
-const COMMAND = `sh -c 'echo "$1 $2" >>ledger; test "$2" != tree || exec sh ${tree} pids; until test -e "$2"; do sleep 0.05; done; echo done "$2"' sh {id} {description}`;
+const COMMAND = `sh -c 'echo "$1 $2" >>ledger; test "$2" != tree || exec sh "${tree}" pids; until test -e "$2"; do sleep 0.05; done; echo done "$2"' sh {id} {description}`;
 
 /** The database of the test file, with a proxy in front of it that can be away. */
 export async function verdictStage() {
