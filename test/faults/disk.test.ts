@@ -73,7 +73,9 @@ describe.skipIf(!allowed)('a full disk under the logs', () => {
     const cwd = tempFolder('cape-disk-');
     const disk = join(cwd, 'logs full');
     mount(disk);
-    const worker = await startWorkerProcess({ id: 'full', databaseUrl: url, cwd, args: ['--command', COMMAND] });
+    const spare = tempFolder('cape-spare-');
+    const env = { TMPDIR: spare };
+    const worker = await startWorkerProcess({ id: 'full', databaseUrl: url, cwd, args: ['--command', COMMAND], env });
     await run(1);
     fill(disk);
     await run(6);
@@ -86,7 +88,7 @@ describe.skipIf(!allowed)('a full disk under the logs', () => {
     expect(readFileSync(join(disk, 'issues', String(first), '1.log'), 'utf8')).toBe(`said by ${first}\n`);
     for (const line of ['the files of attempts are written', 'the output of commands is written'])
       expect([line, count(worker, line)]).toEqual([line, 1]);
-    expect(readdirSync('/tmp').filter((name) => name.startsWith('cape-attempt-'))).toEqual([]);
+    expect(readdirSync(spare)).toEqual([]);
   });
 
   test("breaks off the worker's own log, which goes on when there is room, and its files stay few", async () => {

@@ -59,7 +59,9 @@ class Lane {
     if (this.held) return;
     const time = performance.now();
     while (this.#queue[0] && this.#queue[0].at <= time) this.#to.write(this.#queue.shift()!.bytes);
-    if (this.#ended && this.#queue.length === 0) this.#to.destroySoon();
+    if (!this.#ended || this.#queue.length > 0) return;
+    this.#ended = false; // once: each call listens to the socket anew
+    this.#to.destroySoon();
   }
 }
 
