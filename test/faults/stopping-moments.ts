@@ -91,7 +91,7 @@ export const STARTING: Moment[] = [
     name: 'while the database falls silent as its tables are looked at',
     async reach(stage) {
       const id = await stage.issues.add('quick');
-      const hold = stage.talk.hold('request', ({ text }) => text.includes("to_regclass('cape_migrations')"));
+      const hold = stage.talk.hold('request', ({ parameters }) => parameters.includes('cape_migrations'));
       stage.start();
       await hold.reached;
       return { id };
