@@ -148,6 +148,7 @@ describe('a worker that starts, before it has reached any database', () => {
     await endOrphans(dir, tell);
     expect([...tree, helpers.keeper].filter(isAlive)).toHaveLength(TREE + 1);
     signal(worker.pid, 'SIGKILL');
+    await allGone([worker], 2000); // the kernel takes a moment
     await endOrphans(dir, tell);
     expect(tree.filter(isAlive)).toEqual([]);
   });
