@@ -26,7 +26,9 @@ export async function within(promise: Promise<unknown>, ms: number): Promise<boo
   const late = new Promise<boolean>((done) => {
     timer = setTimeout(done, ms, false);
   });
-  const inTime = await Promise.race([promise.then(() => true), late]);
-  clearTimeout(timer);
-  return inTime;
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer); // also where it is rejected: a timer keeps a process alive
+  }
 }

@@ -87,7 +87,7 @@ export class Attempts {
     const key = keyOf(claim.issue.id, claim.token);
     this.#active.set(key, active);
     this.#parts.log.info(
-      `issue ${claim.issue.id}: attempt ${claim.attempt} started: ${excerpt(claim.issue.description)}`,
+      `issue ${claim.issue.id}: attempt ${claim.attempt} started: ${firstLine(claim.issue.description, SHOWN)}`,
     );
     void run.ended.then((outcome) => {
       this.#active.delete(key);
@@ -187,11 +187,6 @@ export class Attempts {
 
 function keyOf(id: number, token: string): string {
   return `${id} ${token}`;
-}
-
-/** A description of many megabytes is not taken apart for the few characters that are shown. */
-function excerpt(description: string): string {
-  return firstLine(description.slice(0, 10 * SHOWN), SHOWN);
 }
 
 /** A failure that is tried again is everyday life, unless time or the worker ran out under it. */

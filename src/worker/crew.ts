@@ -87,6 +87,7 @@ export class Crew {
 
   drain(): void {
     this.#parts.loop.stop();
+    this.#parts.recovery.end();
     // An hour's result is worth waiting for as long as it can still be written.
     void this.#giveUpLater(() => (this.#parts.attempts.idle ? LAST_WORDS_MS : this.#parts.trustMs));
   }
@@ -94,6 +95,7 @@ export class Crew {
   giveBack(): void {
     this.#parts.attempts.endAll('interrupted');
     this.#parts.loop.stop();
+    this.#parts.recovery.end();
     void this.#giveUpLater(() => LAST_WORDS_MS);
   }
 

@@ -115,12 +115,12 @@ async function writeOne(dir: string, verdict: KeptVerdict): Promise<void> {
 export async function readVerdict(path: string): Promise<KeptVerdict> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   try {
-    const { size, isFile } = await file.stat().then((found) => ({ size: found.size, isFile: found.isFile() }));
-    if (!isFile) throw new Error('not a plain file');
-    if (size > LARGEST_BYTES) throw new Error(`larger than any verdict (${size} bytes)`);
-    const found = keptSchema.safeParse(JSON.parse(await file.readFile('utf8')));
-    if (!found.success) throw new Error(z.prettifyError(found.error).replaceAll('\n', ' '));
-    return found.data;
+    const found = await file.stat();
+    if (!found.isFile()) throw new Error('not a plain file');
+    if (found.size > LARGEST_BYTES) throw new Error(`larger than any verdict (${found.size} bytes)`);
+    const kept = keptSchema.safeParse(JSON.parse(await file.readFile('utf8')));
+    if (!kept.success) throw new Error(z.prettifyError(kept.error).replaceAll('\n', ' '));
+    return kept.data;
   } finally {
     await file.close();
   }
