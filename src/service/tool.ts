@@ -1,0 +1,41 @@
+/** Running the system's tools (systemctl, launchctl, loginctl): what they said is data, and none is waited for for ever. */
+import { execa } from 'execa';
+import { CapeError } from '../core/errors.js';
+
+export interface ToolAnswer {
+  /** Null where it could not be started, or was ended by a signal or its deadline. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** In one line, where the code is not 0. */
+  readonly problem: string;
+}
+
+const DEADLINE_MS = 30_000;
+
+/**
+ * Runs a tool and tells what it answered. Never throws.
+ * @param options.timeoutMs default 30 s; 0 = none, for a stop that may take an hour
+ */
+export async function runTool(
+  file: string,
+  args: readonly string[],
+  options: { readonly timeoutMs?: number } = {},
+): Promise<ToolAnswer> {
+  const { timeoutMs = DEADLINE_MS } = options;
+  const result = await execa(file, args, { reject: false, timeout: timeoutMs, stdin: 'ignore', env: { LC_ALL: 'C' } });
+  const { exitCode, stdout, stderr, shortMessage } = result;
+  const said = stderr.trim().split('\n').at(-1) || stdout.trim().split('\n').at(-1) || shortMessage;
+  return { code: exitCode ?? null, stdout, stderr, problem: exitCode === 0 ? '' : `${said}` };
+}
+
+/** The same where anything but success ends the matter. @throws CapeError `refused` in the tool's own words */
+export async function mustRun(
+  file: string,
+  args: readonly string[],
+  options: { readonly timeoutMs?: number } = {},
+): Promise<string> {
+  const { code, stdout, problem } = await runTool(file, args, options);
+  if (code !== 0) throw new CapeError('refused', `${[file, ...args].join(' ')}: ${problem}`);
+  return stdout;
+}
