@@ -70,12 +70,14 @@ function previousOf({ won: _, ...row }: WorkerRow & { won: boolean }): WorkerRow
   return row.id === null ? null : row;
 }
 
-/** Records the helper processes of this worker (a plain object), or null when they are gone. */
-export async function setHelpers(db: Queryable, instance: string, helpers: object | null): Promise<void> {
-  await db.query(`update cape_workers set helpers = $2::text::jsonb where instance = $1::uuid`, [
-    instance,
-    helpers && JSON.stringify(helpers),
-  ]);
+/**
+ * Records the helper processes of this worker (a plain object), or null when they are gone. Never waits for a lock:
+ * renewals have the same connection, and somebody's open transaction must not make them late.
+ * @returns false where the row was locked for the moment: nothing was written, try again
+ */
+export async function setHelpers(db: Queryable, instance: string, helpers: object | null): Promise<boolean> {
+  const [answer] = await db.query<{ locked: boolean }>(SET_HELPERS, [instance, helpers && JSON.stringify(helpers)]);
+  return answer?.locked !== true;
 }
 
 /** Leaves in good order: the id is free at once. */
@@ -129,3 +131,11 @@ with
         or mine.heartbeat_at < now() - interval '${STALE_SECONDS} seconds'
     returning id)
 select exists (select from won) as won, previous.* from looked left join previous on true`;
+
+// No row of ours any more is no lock: another process has the worker id, and nothing is to be written.
+const SET_HELPERS = `
+with
+  self as materialized (select id from cape_workers where instance = $1::uuid for no key update skip locked),
+  written as (
+    update cape_workers set helpers = $2::text::jsonb where id = any(array(select id from self)) returning id)
+select exists (select from cape_workers where instance = $1::uuid) and not exists (select from written) as locked`;

@@ -4,6 +4,9 @@ import { failureOf } from '../db/failure.js';
 import type { Executor } from '../execution/spec.js';
 import { setHelpers } from '../queue/workers.js';
 
+/** Somebody has the worker's row locked. */
+const BUSY_MS = 200;
+
 export class HelperNote {
   readonly #db: Queryable;
   readonly #instance: string;
@@ -20,13 +23,20 @@ export class HelperNote {
     };
   }
 
-  /** Writes what is not written yet. A failure is made up for after the next renewal. */
+  /** Writes what is not written yet. A failure is made up for after the next renewal, a locked row sooner. */
   write(): void {
     if (!this.#stale) return;
     this.#stale = false;
-    setHelpers(this.#db, this.#instance, this.#executor.helpers).catch((error) => {
-      if (failureOf(error).code === null) throw error; // not the database's: a bug of ours
-      this.#stale = true;
-    });
+    setHelpers(this.#db, this.#instance, this.#executor.helpers).then(
+      (written) => {
+        if (written) return;
+        this.#stale = true;
+        setTimeout(() => this.write(), BUSY_MS).unref(); // leaving takes the helpers out of the row anyway
+      },
+      (error) => {
+        if (failureOf(error).code === null) throw error; // not the database's: a bug of ours
+        this.#stale = true;
+      },
+    );
   }
 }

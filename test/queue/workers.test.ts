@@ -59,6 +59,18 @@ describe('register', () => {
     expect(row?.silent_ms).toBeLessThan(5000);
   });
 
+  test('the helpers are noted without a wait for a row that somebody has locked, and that is told', async () => {
+    const worker = registration('guarded');
+    await register(t.db, worker);
+    await t.sql.begin(async (tx) => {
+      await tx`select from cape_workers where id = 'guarded' for update`;
+      expect(await setHelpers(t.db, worker.instance, { token: 'k' })).toBe(false);
+    });
+    expect(await setHelpers(t.db, worker.instance, { token: 'k' })).toBe(true);
+    expect(await setHelpers(t.db, randomUUID(), { token: 'k' }), 'a row that is not ours any more').toBe(true);
+    expect(await t.sql`select helpers from cape_workers where id = 'guarded'`).toEqual([{ helpers: { token: 'k' } }]);
+  });
+
   test('neighbours are the others of the same machine that have not left', async () => {
     const [a, b, c] = [registration('n-1'), registration('n-2'), { ...registration('n-3'), machine: 'machine-2' }];
     for (const one of [a, b, c])

@@ -272,6 +272,21 @@ describe('somebody else', () => {
     expect(await completed(id)).toMatchObject({ attempt: 1, priority: 1 });
   });
 
+  test("who holds a worker's own row locked keeps it from nothing but taking its name off the list, which waits", async () => {
+    const worker = startWorker({ databaseUrl: url });
+    await until(async () => (await sql`select from cape_workers where waiting_until is not null`).length === 1);
+    await sql.begin(async (tx) => {
+      await tx`select from cape_workers for update`;
+      await completed(await add('starts the helpers, which are noted in that row'));
+      await new Promise((done) => setTimeout(done, 1000)); // upkeep looks at what is due, on the same connection
+      worker.worker.stop();
+      // Longer than a worker that leaves waits for the connection of its renewals to come free.
+      await new Promise((done) => setTimeout(done, 3000));
+    });
+    await worker.done;
+    expect(await sql`select from cape_workers where stopped_at is null`).toHaveLength(0);
+  });
+
   test('who takes the worker id while a worker is out of reach makes it end its work and leave', async () => {
     const worker = startWorker({ databaseUrl: url, command: `sh -c 'sleep 60'`, lease: '8s' });
     await add('long');
