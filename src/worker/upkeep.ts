@@ -63,9 +63,10 @@ export class Upkeep {
   async run(): Promise<void> {
     while (!this.#stopped) {
       try {
-        await this.#step();
-        this.#parts.outage.over('the upkeep');
-        this.#tries = 0;
+        if (await this.#step()) {
+          this.#parts.outage.over('the upkeep');
+          this.#tries = 0;
+        }
         const next = Math.min(this.#promoteAt, this.#rescueAt, this.#checkAt, this.#pruneAt);
         await this.#bell.sleep(next - now().mono);
       } catch (error) {
@@ -79,9 +80,11 @@ export class Upkeep {
     }
   }
 
-  async #step(): Promise<void> {
+  /** @returns true where the database was asked and has answered: most rounds only look whether neighbours live */
+  async #step(): Promise<boolean> {
     const { rescuer, neighbours, intervalMs } = this.#parts;
     const time = now().mono;
+    const asks = time >= Math.min(this.#promoteAt, this.#rescueAt);
     if (time >= this.#promoteAt) await this.#promote();
     if (time >= this.#rescueAt) {
       await neighbours.refresh();
@@ -94,6 +97,7 @@ export class Upkeep {
       void neighbours.check().catch((error) => this.#parts.log.debug(`neighbours: ${failureOf(error).message}`));
     }
     if (time >= this.#pruneAt) await this.#prune();
+    return asks;
   }
 
   async #promote(): Promise<void> {

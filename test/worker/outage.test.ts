@@ -221,12 +221,14 @@ describe('a database that is gone for a while', () => {
     await add('long');
     await until(() => worker.lines.some((line) => line.includes('attempt 1 started')));
     await until(async () => (await sql`select from cape_workers where waiting_until is not null`).length === 1);
+    await new Promise((done) => setTimeout(done, 1000)); // for the answers to all that is asked at a start
     proxy.mode = 'refuse';
     proxy.reset();
     worker.worker.stop();
     // Its mark is taken back a second later, which fails, and is not tried again.
     await until(() => outageLines(worker).length > 0);
-    await new Promise((done) => setTimeout(done, 500)); // for the line that must not come
+    // For the line that must not come: upkeep goes round every second, and asks the database nothing most of the time.
+    await new Promise((done) => setTimeout(done, 2500));
     await worker.stop();
     expect(worker.lines.filter((line) => line.includes('the database is back'))).toEqual([]);
     expect(outageLines(worker)).toHaveLength(1);
