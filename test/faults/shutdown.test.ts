@@ -11,7 +11,7 @@ import { GRACE_MS, NEXT_SIGNAL_MS, openStage, type Stage } from './stopping-stag
 
 interface Plan {
   readonly name: string;
-  /** Each after a pause, milliseconds. */
+  /** Each after a pause, milliseconds; one of NEXT_SIGNAL_MS begins when the worker has heard the signal before. */
   readonly signals: readonly (readonly [NodeJS.Signals, afterMs: number])[];
   /** Given to the worker as --drain-timeout. */
   readonly drainMs?: number;
@@ -106,14 +106,19 @@ function note(moment: Moment, plan: Plan, ms: number): void {
   if (ms > (slowest.get(database)?.ms ?? 0)) slowest.set(database, { ms, name: `${plan.name}, ${moment.name}` });
 }
 
+/** What a worker says to a first and to a second signal. */
+const HEARD = ['stopping: claiming nothing more', 'stopping now (asked again to stop)'];
+
 /** Sends the signals; what the moment has in store happens once the first was heard. */
 async function tell(stage: Stage, plan: Plan, afterwards: (() => unknown) | undefined): Promise<void> {
   let happened: unknown;
   for (const [index, [name, afterMs]] of plan.signals.entries()) {
+    // Counted from when it was sent, a busy worker would hear both at once, and take them for one.
+    if (afterMs === NEXT_SIGNAL_MS) await stage.said(HEARD[index - 1]!);
     await pause(afterMs);
     stage.signal(name);
     if (index > 0 || !afterwards) continue;
-    await stage.said('stopping');
+    await stage.said(HEARD[0]!);
     happened = afterwards();
   }
   await happened;
@@ -140,14 +145,14 @@ async function judgeExit(stage: Stage, moment: Moment, plan: Plan, id: number): 
   expect(await stage.t.sql`select from cape_attempts`).toHaveLength(row!.attempt);
 }
 
-/** A second worker completes it, and no two attempts overlap. */
+/** A second worker completes it, and no two attempts overlap. A cancel holds, also where a killed worker had not heard it. */
 async function judgeEnd(stage: Stage, moment: Moment, plan: Plan, id: number): Promise<void> {
-  const issue = moment.empty ? null : await stage.issues.issue(id);
-  if (issue?.status === 'cancelled' && moment.ends === 'cancelled') return;
   const row = await stage.finish(id);
   expect(stage.count('overlap')).toBe(0);
+  expect(['completed', moment.ends]).toContain(row.status);
   expect(row.failures).toBeLessThanOrEqual(moment.failures ?? 0);
   expect(row.crashes).toBeLessThanOrEqual(plan.harsh ? 1 : 0);
+  if (row.status === 'cancelled') return;
   const [first] = await stage.t.sql`select outcome from cape_attempts where attempt = 1`;
   // One that we ended may have been all but done. One that has succeeded is never run again.
   if (first!.outcome === 'succeeded') expect([stage.count('start'), stage.count('end')]).toEqual([1, 1]);
@@ -184,6 +189,7 @@ test('told to stop while a command runs, a worker lets it finish, or ends it and
     ...each(RUNNING.slice(0, 1), once),
     ...PLANS.slice(1).map((plan) => [RUNNING[0]!, plan] as const),
     [RUNNING[0]!, killed(200)],
+    [RUNNING[4]!, killed(0)],
     ...each(RUNNING.slice(1), short, twice),
   ]));
 
@@ -197,6 +203,9 @@ test('told to stop at any moment in any way', async () => {
   const seed = Number(process.env.SHUTDOWN_SEED ?? Date.now() % 2 ** 31);
   console.log(`random moments with SHUTDOWN_SEED=${seed}`);
   const anyPlan = fc.oneof(fc.constantFrom(...PLANS), fc.integer({ min: 0, max: 1500 }).map(killed));
-  const cases = fc.sample(fc.tuple(fc.constantFrom(...RANDOM), anyPlan), { seed, numRuns: 12 });
+  const anyCase = fc
+    .tuple(fc.constantFrom(...RANDOM), anyPlan)
+    .filter(([moment, plan]) => !(moment.endless && plan === once));
+  const cases = fc.sample(anyCase, { seed, numRuns: 12 });
   await checkAll(cases);
 });

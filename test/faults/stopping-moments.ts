@@ -12,6 +12,8 @@ export interface Moment {
   readonly empty?: true;
   /** The database does not answer any more: leases stay, and leaving takes what is documented for that. */
   readonly away?: true;
+  /** Its command ends by force only: not for a worker that waits for it without end. */
+  readonly endless?: true;
   /** How the issue ends instead of completed. */
   readonly ends?: 'cancelled';
   /** Failures that are rightly charged to the issue. */
@@ -204,6 +206,7 @@ export const RUNNING: Moment[] = [
   {
     name: 'while a command runs that ignores SIGTERM',
     reach: async (stage) => ({ id: await running(stage, 'stubborn') }),
+    endless: true,
   },
   ...(['request', 'reply'] as const).map((moment) => ({
     name: `at the ${moment} of a renewal`,
@@ -301,7 +304,7 @@ export const SETTLING: Moment[] = [
       return {
         id,
         afterwards: () =>
-          pause(4000)
+          pause(3000) // a worker that leaves waits for its own row for 4.5 s: 0.9 of a quarter of the lease
             .then(() => other`commit`)
             .then(() => other.release()),
       };

@@ -43,7 +43,7 @@ export interface Stage {
   count(word: 'start' | 'end' | 'overlap'): number;
   /** Pids of everything that belongs to this stage: the worker's helpers and the commands. */
   processes(): number[];
-  /** A second worker makes the tables where there are none, takes the issue up and completes it. */
+  /** A second worker makes the tables where there are none, and takes the issue up: resolves with its end. */
   finish(id: number): Promise<Issue>;
   close(): Promise<void>;
 }
@@ -69,7 +69,7 @@ export async function openStage({ empty = false } = {}): Promise<Stage> {
     count: (word) => readFileSync(ledger, 'utf8').match(new RegExp(`^${word} .*\n`, 'gm'))?.length ?? 0,
     processes: () => processesNaming(cwd),
     finish: (id) =>
-      finish(t.url, ledger, async () => issues.completed(empty ? await issues.add('quick') : id, 60_000), empty),
+      finish(t.url, ledger, async () => issues.ended(empty ? await issues.add('quick') : id, 60_000), empty),
     async close() {
       await worker.kill();
       await Promise.all([talk.close(), network.close(), t.close()]);
@@ -117,7 +117,7 @@ function makeWorker(cwd: string, ledger: string, databaseUrl: string) {
 async function finish(
   databaseUrl: string,
   ledger: string,
-  completed: () => Promise<Issue>,
+  ended: () => Promise<Issue>,
   migrate: boolean,
 ): Promise<Issue> {
   const successor = startWorker({
@@ -129,7 +129,7 @@ async function finish(
     environment: { PATH: process.env.PATH, LEDGER: ledger },
   });
   await until(() => successor.lines.some((line) => line.includes('is ready')), PATIENT);
-  const row = await completed().catch((error: Error) => {
+  const row = await ended().catch((error: Error) => {
     throw new Error(`${error.message}; the second worker said:\n${successor.lines.join('\n')}`);
   });
   await successor.stop();
