@@ -1,6 +1,7 @@
 /** `run`: a worker in the foreground, until it is stopped or done. */
 import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../config.js';
 import { CapeError, EXIT, messageOf } from '../core/errors.js';
+import { keepOutputSmall } from '../log/service-output.js';
 import { openLog, type WorkerLog } from '../log.js';
 import { command } from './command.js';
 import { nameOfDatabase, type OpenDatabase, openDatabase } from './database.js';
@@ -25,6 +26,8 @@ export const run = command({
     const { findCommand } = await import('../worker/find-command.js');
     findCommand(loaded.config, loaded.environment);
     const log = await openWorkerLog(loaded, workerId);
+    const { logDir: dir, logMaxSize: maxSize } = loaded.config;
+    const stopLooking = keepOutputSmall({ dir, workerId, maxSize, say: (line) => log.warn(line) });
     try {
       return await runWith(loaded, log);
     } catch (error) {
@@ -32,6 +35,7 @@ export const run = command({
       log.errorInFile(messageOf(error));
       throw error;
     } finally {
+      stopLooking();
       await log.close();
     }
   },
