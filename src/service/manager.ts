@@ -44,6 +44,12 @@ export interface ServiceManager {
    * @param now ends the running issues and gives them back
    */
   stop(workerId: string, options?: { readonly now?: boolean }): Promise<void>;
+  /**
+   * Stops as `stop` does, and starts again. systemd only takes the wish and does it by itself, so this resolves at once;
+   * with launchd it resolves when it has stopped and the start was asked for. Either way it is up when `state` says so,
+   * with another pid.
+   */
+  restart(workerId: string, options?: { readonly now?: boolean }): Promise<void>;
   state(workerId: string): Promise<ServiceState>;
   /** The last lines that the service printed. */
   lastLines(workerId: string, count: number): Promise<string[]>;

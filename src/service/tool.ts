@@ -13,28 +13,25 @@ export interface ToolAnswer {
 
 const DEADLINE_MS = 30_000;
 
-/**
- * Runs a tool and tells what it answered. Never throws.
- * @param options.timeoutMs default 30 s; 0 = none, for a stop that may take an hour
- */
-export async function runTool(
-  file: string,
-  args: readonly string[],
-  options: { readonly timeoutMs?: number } = {},
-): Promise<ToolAnswer> {
+export interface ToolOptions {
+  /** Default 30 s; 0 = none, for a stop that may take an hour. */
+  readonly timeoutMs?: number;
+  /** Added to the environment; its PATH is where the tool is looked for. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Runs a tool and tells what it answered. Never throws. */
+export async function runTool(file: string, args: readonly string[], options: ToolOptions = {}): Promise<ToolAnswer> {
   const { timeoutMs = DEADLINE_MS } = options;
-  const result = await execa(file, args, { reject: false, timeout: timeoutMs, stdin: 'ignore', env: { LC_ALL: 'C' } });
+  const env = { ...options.env, LC_ALL: 'C' };
+  const result = await execa(file, args, { reject: false, timeout: timeoutMs, stdin: 'ignore', env });
   const { exitCode, stdout, stderr, shortMessage } = result;
   const said = stderr.trim().split('\n').at(-1) || stdout.trim().split('\n').at(-1) || shortMessage;
   return { code: exitCode ?? null, stdout, stderr, problem: exitCode === 0 ? '' : `${said}` };
 }
 
 /** The same where anything but success ends the matter. @throws CapeError `refused` in the tool's own words */
-export async function mustRun(
-  file: string,
-  args: readonly string[],
-  options: { readonly timeoutMs?: number } = {},
-): Promise<string> {
+export async function mustRun(file: string, args: readonly string[], options: ToolOptions = {}): Promise<string> {
   const { code, stdout, problem } = await runTool(file, args, options);
   if (code !== 0) throw new CapeError('refused', `${[file, ...args].join(' ')}: ${problem}`);
   return stdout;
