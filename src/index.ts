@@ -16,3 +16,4 @@ export { type MigrateOptions, migrate } from './db/migrate.js';
 export type { Log } from './log.js';
 export type { Handler, HandlerContext } from './worker/handler.js';
 export { IssueWorker, type IssueWorkerOptions } from './worker/issue-worker.js';
+export type { RunningIssue, StateObserver, WorkerPhase, WorkerState } from './worker/state.js';

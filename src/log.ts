@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import type { Logger, transport, format as winstonFormat } from 'winston';
 import { CapeError, messageOf } from './core/errors.js';
-import { oneLine, safeJson } from './core/text.js';
+import { masked, oneLine, safeJson } from './core/text.js';
 import type { LogLevel } from './core/values.js';
 import { LogFile } from './log/file.js';
 
@@ -78,7 +78,7 @@ export async function openLog(options: LogOptions): Promise<WorkerLog> {
   const line = (colors: boolean) =>
     format.printf((record) =>
       formatLine(
-        { level: record.level as LogLevel, message: mask(String(record.message), options.secrets), time: new Date() },
+        { level: record.level as LogLevel, message: masked(String(record.message), options.secrets), time: new Date() },
         options.workerId,
         { format: options.format, colors },
       ),
@@ -122,10 +122,6 @@ async function openFile(options: LogOptions, dir: string): Promise<LogFile> {
   } catch (error) {
     throw new CapeError('config', `--log-dir: got "${oneLine(dir)}"; can't write there: ${messageOf(error)}`);
   }
-}
-
-function mask(message: string, secrets: readonly string[]): string {
-  return secrets.reduce((text, secret) => (secret === '' ? text : text.replaceAll(secret, '***')), message);
 }
 
 /** The logger hands its last lines on before the file is ended. */

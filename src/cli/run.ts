@@ -6,6 +6,7 @@ import { openLog, type WorkerLog } from '../log.js';
 import { command } from './command.js';
 import { nameOfDatabase, type OpenDatabase, openDatabase } from './database.js';
 import { groupedSettingOptions, settingFlags } from './setting-options.js';
+import { Signals } from './signals.js';
 
 export const run = command({
   options: groupedSettingOptions(Object.keys(SETTINGS) as SettingName[]),
@@ -46,18 +47,10 @@ async function openWorkerLog(loaded: LoadedConfig, workerId: string): Promise<Wo
   const colors = process.stdout.isTTY === true && !loaded.environment.NO_COLOR;
   const { checkListenUrl } = await import('../worker/hearing.js');
   checkListenUrl(loaded.config);
+  const { secretsOf } = await import('../db/url.js');
   const { databaseUrl, listenUrl } = loaded.config;
-  const urls = [databaseUrl, listenUrl].filter((url) => url !== undefined);
-  const secrets = (await Promise.all(urls.map(secretsOf))).flat();
+  const secrets = [databaseUrl, listenUrl].flatMap((url) => (url === undefined ? [] : secretsOf(url)));
   return openLog({ workerId, dir, level, format, maxSize, maxDays, console: process.stdout, colors, secrets });
-}
-
-/** A password of a few letters is masked in its URL only: it may be a word, as `cape` is, of many lines. */
-async function secretsOf(url: string): Promise<string[]> {
-  const { parseUrl } = await import('../db/url.js');
-  const { password } = parseUrl(url);
-  const encoded = encodeURIComponent(password);
-  return [url, `:${encoded}@`, `:${password}@`, ...(password.length < 8 ? [] : [password, encoded])];
 }
 
 async function runWith(loaded: LoadedConfig, log: WorkerLog): Promise<number> {
@@ -94,59 +87,4 @@ async function workOn(database: OpenDatabase, loaded: LoadedConfig, log: WorkerL
 async function sayWhere(database: OpenDatabase, log: WorkerLog): Promise<void> {
   log.info(`database: ${await nameOfDatabase(database)}`);
   if (database.note !== null) log.info(database.note);
-}
-
-/** The terminal and npm both deliver a Ctrl-C: signals this close together are one. */
-const ONE_SIGNAL_MS = 500;
-const NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-
-const SIGNALS = Object.keys(NUMBERS) as (keyof typeof NUMBERS)[];
-
-/** How long the start of an embedded database is waited for after the first signal: 2 s for a new one, minutes after a crash. */
-const START_MS = 10_000;
-
-/** SIGINT, SIGTERM, and SIGHUP of a terminal that closes: each asks the worker to stop, more urgently; the third ends the program. */
-class Signals {
-  /** Resolves at the third signal, with the exit code that shells use for it (128 + its number). */
-  readonly third: Promise<number>;
-  /** Resolves some time after the first signal, for what comes before there is a worker to stop. */
-  readonly patience: Promise<null>;
-  #count = 0;
-  #last = Number.NEGATIVE_INFINITY;
-  #stop: () => void = () => {};
-  #timer: NodeJS.Timeout | undefined;
-  #tellThird!: (code: number) => void;
-  #tellPatience!: (nothing: null) => void;
-
-  constructor() {
-    this.third = new Promise((resolve) => {
-      this.#tellThird = resolve;
-    });
-    this.patience = new Promise((resolve) => {
-      this.#tellPatience = resolve;
-    });
-    for (const name of SIGNALS) process.on(name, this.#onSignal);
-  }
-
-  /** Calls `stop` for each signal, also for those that came before. */
-  attach(stop: () => void): void {
-    this.#stop = stop;
-    for (let missed = 0; missed < this.#count; missed++) stop();
-  }
-
-  /** The worker has stopped. Signals are still caught: one more, while the log is closed, must not end the program first. */
-  close(): void {
-    clearTimeout(this.#timer);
-    this.#stop = () => {};
-  }
-
-  readonly #onSignal = (signal: keyof typeof NUMBERS): void => {
-    const now = performance.now();
-    if (now - this.#last < ONE_SIGNAL_MS) return;
-    this.#last = now;
-    this.#count += 1;
-    this.#timer ??= setTimeout(() => this.#tellPatience(null), START_MS);
-    this.#stop();
-    if (this.#count >= 3) this.#tellThird(128 + NUMBERS[signal]);
-  };
 }

@@ -50,3 +50,8 @@ export function firstLine(text: string, length: number): string {
   const chars = [...oneLine(line.slice(0, 2 * length + 2))];
   return chars.length <= length ? chars.join('') : `${chars.slice(0, length - 1).join('')}…`;
 }
+
+/** The text with `***` for each of the secrets. */
+export function masked(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((shown, secret) => (secret === '' ? shown : shown.replaceAll(secret, '***')), text);
+}

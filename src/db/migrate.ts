@@ -23,6 +23,8 @@ export interface MigrateOptions {
   readonly waitMs?: number;
   /** Ends it at once: a migration under way is rolled back. */
   readonly signal?: AbortSignal | undefined;
+  /** Called where something is to be applied, before it is: that may take minutes. */
+  readonly onPending?: (() => void) | undefined;
 }
 
 export interface MigrateResult {
@@ -82,6 +84,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
     const status = check(found, dir);
     if (status.pending.length === 0) return { applied: [], version: status.version };
     if (session.pooled) throw new CapeError('config', NOT_POOLED);
+    options.onPending?.();
     return await applyPending(session, migrations, { ...options, dir });
   } catch (error) {
     throw error instanceof CapeError ? error : databaseError(url, error);

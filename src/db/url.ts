@@ -168,3 +168,14 @@ function primaryOnly(attrs: string | undefined, servers: number, refuse: Refuse)
 export function nameOf(server: Server): string {
   return 'path' in server ? server.path : `${server.host}:${server.port}`;
 }
+
+/**
+ * What must never be shown of a URL. A password of a few letters is masked in its URL only: it may be a word, as `cape`
+ * is, of many lines.
+ * @throws CapeError `config` for what is no database URL
+ */
+export function secretsOf(url: string): string[] {
+  const { password } = parseUrl(url);
+  const encoded = encodeURIComponent(password);
+  return [url, `:${encoded}@`, `:${password}@`, ...(password.length < 8 ? [] : [password, encoded])];
+}

@@ -27,6 +27,8 @@ export interface Renewed extends Held {
 export interface BeatAnswer {
   /** False: another process has this worker id now, and ours has to leave. */
   readonly registered: boolean;
+  /** It, or every worker, is paused. */
+  readonly paused: boolean;
   readonly leases: Renewed[];
 }
 
@@ -34,7 +36,7 @@ export interface BeatAnswer {
 export async function beat(db: Queryable, { instance, waiting, leases, leaseSeconds }: Beat): Promise<BeatAnswer> {
   const params = [...heldParams(leases), leaseSeconds, instance, waiting];
   const [answer] = await db.query<BeatAnswer>(BEAT, params);
-  return answer ?? { registered: false, leases: [] };
+  return answer ?? { registered: false, paused: false, leases: [] };
 }
 
 const BEAT = `
@@ -63,4 +65,6 @@ with
            waiting_until = case when $5::boolean then now() + interval '${WAITING_SECONDS} seconds' else waiting_until end
      where id = any(array(select id from self)))
 select exists (select from cape_workers where instance = $4::uuid) as registered,
+       exists (select from cape_pauses where worker_id in ('*', (select id from cape_workers where instance = $4::uuid)))
+         as paused,
        (select coalesce(json_agg(states), '[]') from states) as leases`;

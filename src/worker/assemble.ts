@@ -16,10 +16,12 @@ import { KeptVerdicts } from './kept-verdicts.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Neighbours } from './neighbours.js';
 import type { Outage } from './outage.js';
+import { timeoutOf } from './plan.js';
 import { Rescuer } from './rescuer.js';
 import { Settler } from './settler.js';
 import { StartRecovery } from './start-recovery.js';
 import { commandStarter, handlerStarter } from './starter.js';
+import type { RunningIssue, StateBoard } from './state.js';
 import type { Stopping } from './stopping.js';
 import { Unclaimable } from './unclaimable.js';
 import { UnclearClaims } from './unclear-claims.js';
@@ -39,6 +41,7 @@ export interface WorkerOptions {
   readonly log: Log;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stopping: Stopping;
+  readonly board: StateBoard;
 }
 
 /** Claims and settles on one connection, renews on another: a renewal never waits behind a claim. */
@@ -77,7 +80,7 @@ export function assemble(
   base: Base,
   outage: Outage,
 ): Crew {
-  const { config, workerId, instance, log } = options;
+  const { config, workerId, instance, log, board } = options;
   const { queue, leases } = connections;
   const bell = new Bell();
   const gate = new Gate(log);
@@ -102,7 +105,9 @@ export function assemble(
       else if (!['interrupted', 'cancelled', 'lost'].includes(outcome.kind)) gate.opened();
       bell.ring();
     },
+    onRunning: () => board.touch(),
   });
+  board.watch(() => ({ running: runningOf(attempts, config), unwritten: attempts.unsettled().map(({ id }) => id) }));
   const origin = { database: base.databaseId, schema: config.schema };
   const dir = tools.executor ? verdictDirOf(tools.logDir, workerId) : null;
   const kept = dir
@@ -111,7 +116,16 @@ export function assemble(
   const mark = new WaitingMark(queue, instance);
   const loop = new ClaimLoop({
     ...{ db: queue, attempts, mark, gate, outage, bell, workerId, instance, trustMs },
-    settler: new Settler(queue, attempts, log, (ms) => upkeep.promoteIn(ms)),
+    settler: new Settler(
+      queue,
+      attempts,
+      log,
+      (ms) => upkeep.promoteIn(ms),
+      ({ verdict }) => {
+        if (verdict.action === 'finish' && verdict.status === 'completed') board.completedOne();
+        else board.touch();
+      },
+    ),
     unclear: new UnclearClaims(queue, attempts, log),
     unclaimable: new Unclaimable(queue, log),
     onClaimed: (sentAt) => keeper.claimed(sentAt),
@@ -138,6 +152,7 @@ export function assemble(
     },
     confirm: (deadlines) => tools.executor?.confirm(deadlines),
     onRenewed: () => helpers?.write(),
+    onPaused: (paused) => board.note({ paused }),
     onTaken: () => {
       if (taken) return;
       taken = true;
@@ -165,9 +180,19 @@ export function assemble(
     kept,
     trustMs,
     wasTaken: () => taken,
+    onLastWords: (ms) => board.note({ leavesBy: new Date(Date.now() + ms) }),
     disconnect,
   });
   return crew;
+}
+
+function runningOf(attempts: Attempts, config: Config): RunningIssue[] {
+  return [...attempts.active].map(({ claim, since }) => ({
+    id: claim.issue.id,
+    attempt: claim.attempt,
+    since,
+    until: new Date(since.getTime() + timeoutOf(claim, config)),
+  }));
 }
 
 function makeStarter(

@@ -23,6 +23,7 @@ export interface ActiveAttempt {
   /** The run's last confirmed deadline: past it the keeper ends it, since the lease may soon be another's. */
   until: Deadline;
   lost: boolean;
+  readonly since: Date;
 }
 
 export interface AttemptsParts {
@@ -32,6 +33,8 @@ export interface AttemptsParts {
   readonly log: Log;
   /** Called when an attempt has ended and waits to be settled. */
   readonly onEnded: (outcome: Outcome) => void;
+  /** Called when something has begun to run, or runs no more. */
+  readonly onRunning?: () => void;
 }
 
 /** What is kept of a result file; a longer one is cut. */
@@ -83,9 +86,10 @@ export class Attempts {
       this.#ended(claim, run, files);
       return;
     }
-    const active = { claim, run, until, lost: false };
+    const active = { claim, run, until, lost: false, since: new Date() };
     const key = keyOf(claim.issue.id, claim.token);
     this.#active.set(key, active);
+    this.#parts.onRunning?.();
     this.#parts.log.info(
       `issue ${claim.issue.id}: attempt ${claim.attempt} started: ${firstLine(claim.issue.description, SHOWN)}`,
     );
@@ -110,7 +114,7 @@ export class Attempts {
     );
     this.lost(id, older.claim.token);
     const turn = new AwaitedTurn(older.run);
-    const waiting: ActiveAttempt = { claim, run: turn, until, lost: false };
+    const waiting: ActiveAttempt = { claim, run: turn, until, lost: false, since: new Date() };
     const key = keyOf(id, claim.token);
     this.#active.set(key, waiting);
     void turn.ended.then(() => {
@@ -140,6 +144,7 @@ export class Attempts {
       });
     }
     onEnded(outcome);
+    this.#parts.onRunning?.();
   }
 
   /** A claim that can't be started any more goes back uncharged. */

@@ -24,6 +24,8 @@ export interface CrewParts {
   /** How long after its last renewal a lease counts as ours, milliseconds. */
   readonly trustMs: number;
   readonly wasTaken: () => boolean;
+  /** Nothing runs any more in a worker that leaves: so long does it still try to write back what it holds, milliseconds. */
+  readonly onLastWords: (ms: number) => void;
   readonly disconnect: () => void;
 }
 
@@ -110,7 +112,9 @@ export class Crew {
     await this.#parts.attempts.allEnded();
     if (this.#over) return;
     clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => this.#abandon(), patience());
+    const ms = patience();
+    this.#parts.onLastWords(ms);
+    this.#patience = setTimeout(() => this.#abandon(), ms);
   }
 
   /** A query on a dead connection would hold everything up until its deadline. */

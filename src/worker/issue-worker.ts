@@ -1,10 +1,11 @@
 /** IssueWorker: the worker as programs see it. What it is made of is put together in assemble.ts. */
 import { randomUUID } from 'node:crypto';
 import { type Config, type FlagValues, loadConfig } from '../config.js';
-import { CapeError } from '../core/errors.js';
+import { CapeError, messageOf } from '../core/errors.js';
 import { type Log, silent } from '../log.js';
 import type { Handler } from './handler.js';
 import { runWorker } from './run-worker.js';
+import { StateBoard, type StateObserver } from './state.js';
 import { Stopping } from './stopping.js';
 
 export interface WorkerParts {
@@ -15,6 +16,8 @@ export interface WorkerParts {
   readonly log?: Log | undefined;
   /** What the command's environment is made from, by an allow-list; its PATH is where a command is looked for. Default: empty. */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Told what the worker is doing, whenever that changes. */
+  readonly onState?: StateObserver | undefined;
 }
 
 /**
@@ -30,11 +33,12 @@ export class IssueWorker {
   readonly #workerId: string;
   readonly #parts: WorkerParts;
   readonly #stopping: Stopping;
+  readonly #board: StateBoard;
   #running = false;
 
   /** @throws CapeError for a setting that is missing or not allowed */
   constructor(options: IssueWorkerOptions) {
-    const { databaseUrl, handler, log = silent, environment = {}, ...settings } = options;
+    const { databaseUrl, handler, log = silent, environment = {}, onState, ...settings } = options;
     this.#config =
       'config' in settings ? settings.config : loadConfig({ flags: settings, env: {}, dotenv: false }).config;
     if (this.#config.workerId === undefined) {
@@ -45,7 +49,10 @@ export class IssueWorker {
     }
     this.#workerId = this.#config.workerId;
     this.#parts = { databaseUrl, handler, log, environment };
-    this.#stopping = new Stopping(this.#config.drainTimeout, log);
+    this.#board = new StateBoard(onState, (error) =>
+      log.error(`the observer of the worker's state: ${messageOf(error)}`),
+    );
+    this.#stopping = new Stopping(this.#config.drainTimeout, log, (step) => this.#board.note(step));
   }
 
   /** A worker with the settings that `loadConfig` has read. */
@@ -59,6 +66,14 @@ export class IssueWorker {
    */
   stop(): void {
     this.#stopping.next();
+  }
+
+  /**
+   * The second step of `stop` at once, where it has not been taken: ends running issues and gives them back uncharged.
+   * @param why for the log
+   */
+  endNow(why: string): void {
+    this.#stopping.endNow(why);
   }
 
   /**
@@ -79,6 +94,7 @@ export class IssueWorker {
       log,
       environment,
       stopping: this.#stopping,
+      board: this.#board,
     });
   }
 }

@@ -27,12 +27,16 @@ export interface LeaseKeeperParts {
   /** Tells the keeper process the new deadlines. */
   readonly confirm: (deadlines: (readonly [string, Deadline])[]) => void;
   readonly onRenewed: () => void;
+  /** Told after each renewal whether somebody has paused this worker. */
+  readonly onPaused: (paused: boolean) => void;
   /** Another process has this worker's id. */
   readonly onTaken: () => void;
 }
 
 /** A lease whose row somebody holds locked is tried again after so long. */
 const BUSY_MS = 200;
+/** Nothing says when a pause ends: so often is it looked at. */
+const PAUSED_MS = 2000;
 /** How often deadlines are looked at where no keeper process does it (handlers). */
 const FENCE_MS = 250;
 
@@ -90,9 +94,12 @@ export class LeaseKeeper {
       outage.over('the leases');
       this.#tries = 0;
       this.#parts.onRenewed();
+      this.#parts.onPaused(answer.paused);
       if (!answer.registered) this.#parts.onTaken();
       const busy = this.#take(answer.leases, base);
-      return busy ? BUSY_MS : Math.max(0, intervalMs - (now().mono - base.mono));
+      if (busy) return BUSY_MS;
+      const nextMs = answer.paused ? Math.min(PAUSED_MS, intervalMs) : intervalMs;
+      return Math.max(0, nextMs - (now().mono - base.mono));
     } catch (error) {
       const failure = failureOf(error);
       if (failure.code === null) throw error; // not the database's: a bug of ours

@@ -12,20 +12,31 @@ export const SCOUT_PAUSE_MS = 5_000;
 /** A wrong port looks like an outage that never ends: whoever opens the log an hour later is to find it there. */
 const REPEAT_MS = 5 * 60_000;
 
+/** The outage as it stands, for people. */
+export interface Away {
+  readonly since: Date;
+  readonly words: string;
+}
+
 export class Outage {
   readonly #log: Log;
+  readonly #onChange: (away: Away | null) => void;
   /** Who met a failure and has not succeeded since, and how to end their pause; they share a database but not a connection. */
   readonly #failing = new Map<string, () => void>();
   /** The states that were told in this outage, and when. Two loops may see two states in turn, for an hour. */
   readonly #told = new Map<string, number>();
+  /** The latest state, whoever met it. */
+  #state: string | null = null;
   /** Something failed, and nothing has been answered since. */
   #open = false;
   #since = 0;
   /** The same moment, for people. */
   #sinceDate = new Date();
 
-  constructor(log: Log) {
+  /** @param onChange told of each new state of an outage, and null when it is over */
+  constructor(log: Log, onChange: (away: Away | null) => void = () => {}) {
     this.#log = log;
+    this.#onChange = onChange;
   }
 
   /** Called when everybody who failed has succeeded again. */
@@ -45,6 +56,8 @@ export class Outage {
     }
     this.#failing.set(who, wake);
     const state = stateOf(failure);
+    if (state !== this.#state) this.#onChange({ since: this.#sinceDate, words: describe(failure) });
+    this.#state = state;
     const toldAt = this.#told.get(state);
     if (toldAt !== undefined && time - toldAt < REPEAT_MS) return;
     this.#told.set(state, time);
@@ -63,6 +76,8 @@ export class Outage {
     if (!this.#open || this.#failing.size > 0) return;
     this.#open = false;
     this.#told.clear();
+    this.#state = null;
+    this.#onChange(null);
     this.#log.info(`the database is back after ${((now().mono - this.#since) / 1000).toFixed(1)} s`);
     this.onOver?.();
   }

@@ -3,8 +3,10 @@ import { chmodSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { renewalInterval } from '../config.js';
 import { CapeError, messageOf } from '../core/errors.js';
+import { masked } from '../core/text.js';
 import { connect, serverVersion } from '../db/connect.js';
 import { programVersion } from '../db/migration-files.js';
+import { secretsOf } from '../db/url.js';
 import { within } from '../execution/clock.js';
 import { createExecutor } from '../execution/keeper-client.js';
 import { machineIdentity } from '../execution/machine.js';
@@ -16,7 +18,7 @@ import { assemble, type Base, type Connections, type Tools, type WorkerOptions }
 import { Failover } from './failover.js';
 import { findCommand } from './find-command.js';
 import { checkListenUrl, startListening } from './hearing.js';
-import { Outage } from './outage.js';
+import { type Away, Outage } from './outage.js';
 import { stateDirOf } from './plan.js';
 import { onceReachable, prepareSchema, registerWorker } from './start-up.js';
 
@@ -29,7 +31,8 @@ const done = Promise.resolve();
 
 /** Runs a worker from start to end. */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { config, databaseUrl: url, workerId, log, stopping } = options;
+  const { config, databaseUrl: url, workerId, log, stopping, board } = options;
+  board.tell();
   const tools = prepareTools(options);
   // Commands of a process that died must not live on for as long as the database is away.
   const trees = tools.executor ? endOrphans(stateDirOf(tools.logDir, workerId), (line) => log.warn(line)) : done;
@@ -45,14 +48,23 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const deadlineMs = Math.min(LEASE_DEADLINE_MS, renewalInterval(config.lease));
   const connections = { queue: connect(shared), leases: connect({ ...shared, deadlineMs }) };
   try {
-    const base = await onceReachable((signal) => settleIn(options, tools, connections, signal), log, stopping.asked);
+    const outage = new Outage(log, awayOn(options));
+    const base = await onceReachable((signal) => settleIn(options, tools, connections, signal), outage, stopping.asked);
     if (base) await work(options, tools, connections, { ...base, trees }, failover);
     // The answer to the registration may have been lost, or waited for no longer.
     else await leaveTable(options, connections);
   } finally {
     await tools.executor?.close();
     await Promise.all([connections.queue.close(), connections.leases.close()]);
+    board.note({ phase: 'stopped', away: null });
+    board.tell();
   }
+}
+
+/** Outages are shown in words that name the server: of a URL with a password in them nothing else. */
+function awayOn({ config, databaseUrl, board }: WorkerOptions): (away: Away | null) => void {
+  const secrets = [databaseUrl, config.listenUrl].flatMap((url) => (url === undefined ? [] : secretsOf(url)));
+  return (away) => board.note({ away: away && { ...away, words: masked(away.words, secrets) } });
 }
 
 /** Best effort, while the database answers: a heartbeat that nobody renews grows old by itself. */
@@ -85,9 +97,11 @@ async function settleIn(
   { queue, leases }: Connections,
   signal: AbortSignal,
 ): Promise<Omit<Base, 'trees'>> {
-  const { config, workerId, instance, databaseUrl, log } = options;
+  const { config, workerId, instance, databaseUrl, log, board } = options;
+  board.note({ phase: 'starting' });
   await serverVersion(queue);
-  await prepareSchema(queue, databaseUrl, config, log, signal);
+  await prepareSchema(queue, databaseUrl, config, log, signal, () => board.note({ phase: 'migrating' }));
+  board.note({ phase: 'starting' });
   const machine = config.machineId ?? machineIdentity();
   const identity = {
     workerId,
@@ -107,10 +121,11 @@ async function work(
   base: Base,
   failover: Failover,
 ): Promise<void> {
-  const { config, workerId, log, stopping } = options;
-  const outage = new Outage(log);
+  const { config, workerId, log, stopping, board } = options;
+  const outage = new Outage(log, awayOn(options));
   const crew = assemble(options, tools, connections, base, outage);
   failover.onMoved = () => crew.moved();
+  board.note({ phase: 'working' });
   log.info(`worker ${workerId} is ready (${config.concurrency} at a time, ${tools.command?.label ?? 'handler'})`);
   const listener = startListening(options, {
     notify: (payload) => crew.notified(payload),

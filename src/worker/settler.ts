@@ -18,6 +18,7 @@ export class Settler {
   readonly #attempts: Attempts;
   readonly #log: Log;
   readonly #onParked: (ms: number) => void;
+  readonly #onWritten: (one: Settlement) => void;
   /** Rows that somebody else had locked (by id: a token is shared by all of one claim), and when to try again. */
   #busyUntil = 0;
   #pause = FIRST_PAUSE_MS;
@@ -30,8 +31,18 @@ export class Settler {
   #late: Held[] = [];
   #reportAt = 0;
 
-  /** @param onParked told how long a row that was given back has to wait, milliseconds */
-  constructor(db: Queryable, attempts: Attempts, log: Log, onParked: (ms: number) => void) {
+  /**
+   * @param onParked told how long a row that was given back has to wait, milliseconds
+   * @param onWritten told of what has been written
+   */
+  constructor(
+    db: Queryable,
+    attempts: Attempts,
+    log: Log,
+    onParked: (ms: number) => void,
+    onWritten: (one: Settlement) => void = () => {},
+  ) {
+    this.#onWritten = onWritten;
     this.#onParked = onParked;
     this.#db = db;
     this.#attempts = attempts;
@@ -126,6 +137,7 @@ export class Settler {
     const settled = new Set(answers.filter(({ state }) => state === 'settled').map(({ id }) => id));
     for (const one of this.#unclear.filter(({ id }) => settled.has(id))) {
       this.#forget(one.id, one.token);
+      this.#onWritten(one);
       this.#park(one);
     }
     this.#unclear = [];
@@ -151,10 +163,15 @@ export class Settler {
       }
       this.#forget(one.id, one.token);
       if (status === 'lost') this.#lost(one);
-      else this.#log[status === 'failed' ? 'warn' : 'info'](`issue ${one.id}: ${status}${pauseText(one)}`);
+      else this.#written(one, status);
       this.#park(one);
     }
     if (this.#busy.size === 0) this.#pause = FIRST_PAUSE_MS;
+  }
+
+  #written(one: Settlement, status: string): void {
+    this.#log[status === 'failed' ? 'warn' : 'info'](`issue ${one.id}: ${status}${pauseText(one)}`);
+    this.#onWritten(one);
   }
 
   /** For later. Others that are put off, or settled, meanwhile must not push the time away: it would never come. */

@@ -10,7 +10,7 @@ import { identify, isAlive } from '../execution/processes.js';
 import type { Log } from '../log.js';
 import { type Registration, register, type WorkerRow } from '../queue/workers.js';
 import { describe } from './describe.js';
-import { Outage, pauseBeforeTry, SCOUT_PAUSE_MS } from './outage.js';
+import { type Outage, pauseBeforeTry, SCOUT_PAUSE_MS } from './outage.js';
 import { pause } from './wake.js';
 
 /** What passes by itself, sooner or later: away or starting, a standby about to be promoted, a lock. */
@@ -27,10 +27,9 @@ const LAST_STEPS_MS = 2000;
  */
 export async function onceReachable<T>(
   work: (signal: AbortSignal) => Promise<T>,
-  log: Log,
+  outage: Outage,
   stop: AbortSignal,
 ): Promise<T | null> {
-  const outage = new Outage(log);
   for (let tries = 0; !stop.aborted; tries++) {
     try {
       const done = await orGivenUp(work, stop);
@@ -71,6 +70,7 @@ async function orGivenUp<T>(work: (signal: AbortSignal) => Promise<T>, stop: Abo
 
 /**
  * Brings the schema up to date, or, where that is not wanted or not allowed, sees that it fits.
+ * @param onPending called where there is something to apply
  * @throws CapeError `database` where the tables are missing or do not fit this program
  */
 export async function prepareSchema(
@@ -79,10 +79,11 @@ export async function prepareSchema(
   config: Config,
   log: Log,
   signal: AbortSignal,
+  onPending?: () => void,
 ): Promise<void> {
   if (config.migrate) {
     try {
-      await migrate({ url, schema: config.schema, log: (line) => log.info(line), signal });
+      await migrate({ url, schema: config.schema, log: (line) => log.info(line), signal, onPending });
       return;
     } catch (error) {
       if (failureOf((error as { cause?: unknown }).cause).kind !== 'permission') throw error;

@@ -10,18 +10,26 @@ export interface Stoppable {
   leave(): void;
 }
 
+/** How far stopping has come, and when the drain is cut short, where it is. */
+export interface StopStep {
+  readonly phase: 'draining' | 'ending';
+  readonly drainUntil: Date | null;
+}
+
 export class Stopping {
   readonly #drainMs: number | undefined;
   readonly #log: Log;
+  readonly #onStep: (step: StopStep) => void;
   #step = 0;
   #target: Stoppable | null = null;
   #timer: NodeJS.Timeout | undefined;
   readonly #asked = new AbortController();
 
   /** @param drainMs how long running issues may go on; undefined: as long as they may take anyway */
-  constructor(drainMs: number | undefined, log: Log) {
+  constructor(drainMs: number | undefined, log: Log, onStep: (step: StopStep) => void = () => {}) {
     this.#drainMs = drainMs;
     this.#log = log;
+    this.#onStep = onStep;
   }
 
   /** Aborted with the first call of `next`. */
@@ -51,8 +59,18 @@ export class Stopping {
     if (this.#step === 3) this.#target?.leave();
   }
 
+  /** The second step at once, unless it has been taken. */
+  endNow(why: string): void {
+    if (this.#step >= 2) return;
+    this.#step = 2;
+    this.#asked.abort();
+    this.#giveBack(why);
+  }
+
   #drain(): void {
     this.#log.info('stopping: claiming nothing more, letting running issues finish; ask again to end them now');
+    const drainUntil = this.#drainMs === undefined ? null : new Date(Date.now() + this.#drainMs);
+    this.#onStep({ phase: 'draining', drainUntil });
     this.#target?.drain();
     if (this.#drainMs === undefined) return;
     this.#timer = setTimeout(
@@ -68,6 +86,7 @@ export class Stopping {
   #giveBack(why: string): void {
     clearTimeout(this.#timer);
     this.#log.info(`stopping now (${why}): running issues are ended and go back uncharged`);
+    this.#onStep({ phase: 'ending', drainUntil: null });
     this.#target?.giveBack();
   }
 }

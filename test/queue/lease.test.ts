@@ -82,12 +82,16 @@ describe('beat', () => {
   test('shows that the worker lives, and says so when its id is gone', async () => {
     await t.sql`update cape_workers set heartbeat_at = now() - interval '1 minute' where id = ${worker.id}`;
     const tick = { instance: worker.instance, waiting: true, leases: [], leaseSeconds: 300 };
-    expect(await beat(t.db, tick)).toEqual({ registered: true, leases: [] });
+    expect(await beat(t.db, tick)).toEqual({ registered: true, paused: false, leases: [] });
     const [row] = await t.sql`
       select heartbeat_at > now() - interval '5 seconds' as fresh, waiting_until > now() as waiting
         from cape_workers where id = ${worker.id}`;
     expect(row).toEqual({ fresh: true, waiting: true });
-    expect(await beat(t.db, { ...tick, instance: randomUUID() })).toEqual({ registered: false, leases: [] });
+    expect(await beat(t.db, { ...tick, instance: randomUUID() })).toEqual({
+      registered: false,
+      paused: false,
+      leases: [],
+    });
   });
 });
 

@@ -25,6 +25,7 @@ test('a deadline counts from before the renewal was sent: the database may have 
     outage: { over() {} },
     confirm: (deadlines: (readonly [string, Deadline])[]) => confirmed.push(...deadlines),
     onRenewed() {},
+    onPaused() {},
     onTaken() {},
   };
   active.until = { mono: Number.POSITIVE_INFINITY, boot: Number.POSITIVE_INFINITY };
