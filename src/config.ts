@@ -1,18 +1,21 @@
 /**
- * Reads the settings. The order is flag > environment > .env > default. This is the only file that reads process.env.
+ * Reads the settings. The order is flag > environment > file > default; the file is the one that --env-file names, else
+ * .env. This is the only file that reads process.env.
  * A value is checked wherever it came from: a typo in the environment is an error, never silently the default.
  */
+import { resolve } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
-import { NO_DOTENV, readDotenv } from './config/dotenv.js';
-import { type Config, SETTINGS, type Setting, type SettingName } from './config/settings.js';
+import { type Dotenv, NO_DOTENV, readDotenv, readEnvFile } from './config/dotenv.js';
+import { type Config, optionName, SETTINGS, type Setting, type SettingName, type Source } from './config/settings.js';
+import { checkTogether } from './config/together.js';
 import { CapeError } from './core/errors.js';
 import { oneLine } from './core/text.js';
-import { durationName, flag } from './core/values.js';
+import { flag } from './core/values.js';
 
-export { type Config, SETTINGS, type SettingName } from './config/settings.js';
+export { type Config, optionName, SETTINGS, type SettingName, type Source } from './config/settings.js';
+export { LEASE_MARGIN_MS, renewalInterval } from './config/together.js';
 
-export type Source = 'flag' | 'environment' | '.env' | 'default';
 /** Settings as on the command line: `timeout: '5m'`, or seconds as a number; unset ones undefined. */
 export type FlagValues = { readonly [K in SettingName]?: string | number | boolean | undefined };
 
@@ -23,20 +26,19 @@ export interface LoadedConfig {
   readonly texts: Readonly<Record<SettingName, string | undefined>>;
   /** Lines for people, such as an unknown CAPE_ variable that is close to a known one. */
   readonly warnings: readonly string[];
-  /** The .env that was read, absolute; null where there is none. */
+  /** The .env or env file that was read, absolute; null where there is none. */
   readonly dotenvPath: string | null;
-  /** The environment that the values came from; the command's own is made from it. */
+  /**
+   * The environment that the values came from; the command's own is made from it. What an env file holds besides settings
+   * counts as part of it, where the environment itself has no such variable. A .env adds nothing: it is often another
+   * program's.
+   */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** What the worker sets for its commands: no settings, and no typos of settings either. */
 const GIVEN_TO_COMMANDS =
   /^CAPE_(ISSUE_ID|ISSUE_FILE|RESULT_FILE|ATTEMPT|IDEMPOTENCY_KEY|RUN|KEEPER|API_[A-Z]+|EVENTS_FILE)$/;
-
-/** `workerId` -> `worker-id`, as options are written. */
-export function optionName(name: string): string {
-  return name.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`);
-}
 
 /**
  * Reads and checks the settings.
@@ -50,20 +52,22 @@ export function loadConfig(
     env?: Readonly<Record<string, string | undefined>>;
     cwd?: string;
     only?: readonly SettingName[];
-    /** false: no .env file is looked for (demo, tests and benchmarks never see one). */
+    /** false: no .env is looked for, nor is CAPE_ENV_FILE (demo, tests and benchmarks never see one). */
     dotenv?: boolean;
   } = {},
 ): LoadedConfig {
   const env = input.env ?? process.env;
   const cwd = input.cwd ?? process.cwd();
-  const file = input.dotenv === false ? NO_DOTENV : readDotenv(cwd);
-  const dotenv = file.values;
+  const flags = input.flags ?? {};
+  const named = lookUp('envFile', flags, { ...NOWHERE, environment: input.dotenv === false ? {} : env });
+  const file = fileOf(named, cwd, input.dotenv !== false);
+  const places: Places = { environment: env, file: file.values, fileName: file.name, fileSource: sourceOf(named) };
+  const wanted = (name: SettingName) => !input.only || input.only.includes(name);
   const config: Record<string, unknown> = {};
   const sources: Record<string, Source> = {};
   const texts: Record<string, string | undefined> = {};
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
-    const wanted = !input.only || input.only.includes(name);
-    const found = wanted ? lookUp(name, input.flags ?? {}, env, dotenv) : lookUp(name, {}, {}, {});
+    const found = name === 'envFile' ? named : wanted(name) ? lookUp(name, flags, places) : lookUp(name, {}, NOWHERE);
     config[name] = check(name, found);
     sources[name] = found.source;
     texts[name] = found.value === undefined ? undefined : String(found.value);
@@ -74,11 +78,28 @@ export function loadConfig(
     config: loaded,
     sources: sources as Record<SettingName, Source>,
     texts: texts as Record<SettingName, string | undefined>,
-    warnings: [...unknownNames(env, 'environment'), ...unknownNames(dotenv, '.env'), ...file.warnings],
+    warnings: [
+      ...unknownNames(env, 'environment'),
+      ...unknownNames(file.values, file.name),
+      ...ownName(file),
+      ...file.warnings,
+    ],
     dotenvPath: file.path,
-    environment: env,
+    environment: named.value === undefined ? env : joined(file.values, env),
   };
 }
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Where values are looked for, behind the flags. */
+interface Places {
+  readonly environment: Variables;
+  readonly file: Variables;
+  readonly fileName: string;
+  readonly fileSource: Source;
+}
+
+const NOWHERE: Places = { environment: {}, file: {}, fileName: '.env', fileSource: '.env' };
 
 interface Found {
   readonly value: string | number | boolean | undefined;
@@ -87,21 +108,16 @@ interface Found {
   readonly where: string;
 }
 
-function lookUp(
-  name: SettingName,
-  flags: FlagValues,
-  env: Readonly<Record<string, string | undefined>>,
-  dotenv: Readonly<Record<string, string | undefined>>,
-): Found {
+function lookUp(name: SettingName, flags: FlagValues, places: Places): Found {
   const setting: Setting = SETTINGS[name];
   const given = flags[name];
   if (given !== undefined) return { value: given, source: 'flag', where: `--${optionName(name)}` };
-  for (const [values, source] of [
-    [env, 'environment'],
-    [dotenv, '.env'],
+  for (const [values, source, called] of [
+    [places.environment, 'environment', 'environment'],
+    [places.file, places.fileSource, `file ${places.fileName}`],
   ] as const) {
     const value = values[setting.env];
-    if (name === 'databaseUrl' && value?.trim() === '') throw emptyUrl(source);
+    if (name === 'databaseUrl' && value?.trim() === '') throw emptyUrl(called);
     // An empty variable is how shells and unit files say "unset".
     if (value !== undefined && value !== '') return { value, source, where: setting.env };
     const negated = negatedName(setting);
@@ -111,9 +127,41 @@ function lookUp(
   return { value: setting.fallback, source: 'default', where: `--${optionName(name)}` };
 }
 
+const SECRET_NAMES = Object.values(SETTINGS).flatMap((setting) => ('secret' in setting ? [setting.env as string] : []));
+
+/**
+ * The file that was asked for by name, else the .env that is found.
+ * @throws CapeError where it can't be read: never silently none, which would mean another database
+ */
+function fileOf(named: Found, cwd: string, search: boolean): Dotenv {
+  if (named.value === undefined) return search ? readDotenv(cwd) : NO_DOTENV;
+  const given = String(check('envFile', named));
+  const path = resolve(cwd, given);
+  try {
+    return readEnvFile(path, SECRET_NAMES);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is no such file' : `it can't be read (${code})`;
+    const meant = path === given ? '' : `; it means ${oneLine(path)}`;
+    throw new CapeError(kindOf(named.source), `${named.where}: got ${show(given)}; ${why}${meant}`);
+  }
+}
+
+/** What is read from the file of that name is called so. */
+function sourceOf(named: Found): Source {
+  return named.value === undefined ? '.env' : 'env file';
+}
+
+/** What is set goes before what the file holds, also where it is empty. */
+function joined(file: Variables, env: Variables): Variables {
+  const set = Object.entries(env).filter(([, value]) => value !== undefined);
+  const { [SETTINGS.envFile.env]: _, ...rest } = file;
+  return { ...rest, ...Object.fromEntries(set) };
+}
+
 /** The one variable that is not unset by being empty: a worker on another database than was meant harms in silence. */
-function emptyUrl(source: Source): CapeError {
-  const why = `is set in the ${source === '.env' ? 'file .env' : source} but empty`;
+function emptyUrl(place: string): CapeError {
+  const why = `is set in the ${place} but empty`;
   return new CapeError('config', `DATABASE_URL ${why}; unset it to use the embedded Postgres, or give a URL`);
 }
 
@@ -134,48 +182,16 @@ function check(name: SettingName, found: Found): unknown {
   if (parsed.success) return parsed.data;
   const allowed = parsed.error.issues[0]?.message ?? 'is not allowed';
   const received = setting.secret ? 'a value' : show(found.value);
-  throw new CapeError(found.source === 'flag' ? 'usage' : 'config', `${found.where}: got ${received}; ${allowed}`);
+  throw new CapeError(kindOf(found.source), `${found.where}: got ${received}; ${allowed}`);
+}
+
+/** A wrong flag is an error of the command line. */
+function kindOf(source: Source): 'usage' | 'config' {
+  return source === 'flag' ? 'usage' : 'config';
 }
 
 function show(value: unknown): string {
   return `"${oneLine(String(value)).slice(0, 200)}"`;
-}
-
-/** Ended runs must be dead before a lease can be taken: what the lease leaves for an outage must be something. */
-export const LEASE_MARGIN_MS = 5000;
-
-/** `min(15 s, lease / 4)`, milliseconds. */
-export function renewalInterval(leaseMs: number): number {
-  return Math.min(15_000, leaseMs / 4);
-}
-
-/** The shortest lease in whole seconds: a quarter of it, at most 15 s, passes between its renewals. */
-function shortestLease(graceMs: number): number {
-  const needed = graceMs + LEASE_MARGIN_MS;
-  return (Math.floor(Math.min((needed * 4) / 3, needed + 15_000) / 1000) + 1) * 1000;
-}
-
-function checkTogether(config: Config, sources: LoadedConfig['sources']): void {
-  /** Names the first, which has the value. What a flag takes part in is an error of the command line. */
-  const refuse = (names: readonly [SettingName, SettingName], why: string): never => {
-    const [name] = names;
-    const where = ['flag', 'default'].includes(sources[name]) ? `--${optionName(name)}` : SETTINGS[name].env;
-    throw new CapeError(names.some((one) => sources[one] === 'flag') ? 'usage' : 'config', `${where}: ${why}`);
-  };
-  const { lease, grace, retryCap, retryBase } = config;
-  if (lease - renewalInterval(lease) - grace - LEASE_MARGIN_MS <= 0) {
-    const least = `must be at least ${durationName(shortestLease(grace))} with --grace ${durationName(grace)}`;
-    refuse(['lease', 'grace'], `got ${durationName(lease)}; ${least}, so that it outlasts its renewal and the grace`);
-  }
-  if (retryCap < retryBase) {
-    const least = `must not be less than --retry-base (${durationName(retryBase)})`;
-    refuse(['retryCap', 'retryBase'], `got ${durationName(retryCap)}; ${least}`);
-  }
-  const both = config.failExitCodes.find((code) => config.snoozeExitCodes.includes(code));
-  if (both !== undefined) {
-    refuse(['snoozeExitCodes', 'failExitCodes'], `got ${both}, which is in --fail-exit-codes too; choose one`);
-  }
-  if (config.once && config.drain) refuse(['once', 'drain'], 'got it together with --drain; choose one of the two');
 }
 
 function unknownNames(values: Readonly<Record<string, string | undefined>>, where: string): string[] {
@@ -188,4 +204,10 @@ function unknownNames(values: Readonly<Record<string, string | undefined>>, wher
   return Object.keys(values)
     .filter((name) => !known.includes(name) && (isOurs(name) || isUrl(name)))
     .map((name) => `${where}: unknown variable ${oneLine(name)}; did you mean ${closest(name, known)}?`);
+}
+
+/** A file can't say which file is read. */
+function ownName({ name, values }: Dotenv): string[] {
+  const { env } = SETTINGS.envFile;
+  return values[env] === undefined ? [] : [`${name}: ${env} means nothing in a file; give it as --env-file`];
 }

@@ -33,7 +33,7 @@ export function completionOf(commands: readonly Listed[], groups: readonly strin
 
 /** The one that the user logs in with; bash where that is another. */
 function currentShell(): string {
-  const shell = loadConfig({ only: [] }).environment.SHELL ?? '';
+  const shell = loadConfig({ only: [], dotenv: false }).environment.SHELL ?? '';
   return shell.endsWith('/zsh') ? 'zsh' : 'bash';
 }
 

@@ -35,7 +35,8 @@ async function rowOf(name: SettingName, loaded: LoadedConfig) {
   const setting = SETTINGS[name];
   const text = await textOf(name, loaded);
   const source = loaded.sources[name];
-  const from = source === '.env' && loaded.dotenvPath !== null ? oneLine(loaded.dotenvPath) : source;
+  const fromFile = source === '.env' || source === 'env file';
+  const from = fromFile && loaded.dotenvPath !== null ? oneLine(loaded.dotenvPath) : source;
   return { setting: optionName(name), value: text === undefined ? null : oneLine(text), from, variable: setting.env };
 }
 
@@ -44,6 +45,7 @@ async function textOf(name: SettingName, loaded: LoadedConfig): Promise<string |
   const text = loaded.texts[name];
   if (name === 'dataDir') return dataDirOf(loaded);
   if (text === undefined) return undefined;
+  if (name === 'envFile') return loaded.dotenvPath ?? undefined;
   if (name === 'logDir' || name === 'workingDir') return resolve(text);
   return 'secret' in SETTINGS[name] ? masked(text) : text;
 }

@@ -5,9 +5,14 @@ import { type LoadedConfig, loadConfig, type SettingName } from '../config.js';
 import { oneLine } from '../core/text.js';
 import { settingFlags, settingOptions } from './setting-options.js';
 
-export const DATABASE_SETTINGS = ['databaseUrl', 'schema', 'dataDir'] as const satisfies readonly SettingName[];
+export const DATABASE_SETTINGS = [
+  'databaseUrl',
+  'schema',
+  'dataDir',
+  'envFile',
+] as const satisfies readonly SettingName[];
 
-/** `--schema` and `--data-dir`. The URL is no option: arguments can be read by every user of the machine. */
+/** `--schema`, `--data-dir` and `--env-file`. The URL is no option: arguments can be read by every user of the machine. */
 export const DATABASE_OPTIONS: Readonly<Record<string, Options>> = settingOptions(DATABASE_SETTINGS);
 
 /** A database to use, and to leave when done. */

@@ -7,11 +7,11 @@ import { embeddedDataDir, toStderr } from './database.js';
 import { print, printFields, printJson } from './output.js';
 import { settingFlags, settingOptions } from './setting-options.js';
 
-const OPTIONS = settingOptions(['dataDir']);
+const OPTIONS = settingOptions(['dataDir', 'envFile']);
 
 /** DATABASE_URL is not looked at: these commands are about the other database. */
 function load(flags: object) {
-  return loadConfig({ flags: settingFlags(flags), only: ['dataDir'] });
+  return loadConfig({ flags: settingFlags(flags), only: ['dataDir', 'envFile'] });
 }
 
 export const start = command({

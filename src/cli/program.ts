@@ -129,7 +129,7 @@ function describe(argv: Argv, listed: Listed, command: Command): Argv {
 }
 
 const ABOUT_DATABASE =
-  'The database is the one of DATABASE_URL (such as postgres://me:secret@host/name), in the environment or in .env; ' +
+  'The database is the one of DATABASE_URL (such as postgres://me:secret@host/name), in the environment, in .env or in --env-file; ' +
   'without it an embedded Postgres of yours. It is no option: arguments are visible to every user of the machine.';
 
 /**

@@ -58,6 +58,12 @@ export const SETTINGS = {
     schema: flag,
     about: 'Bring the schema up to date at start (`--no-migrate`: only check its version)',
   }),
+  envFile: setting({
+    group: 'worker',
+    env: 'CAPE_ENV_FILE',
+    schema: text.optional(),
+    about: 'File of settings and of variables for the command, in place of the search for `.env`',
+  }),
   workerId: setting({
     group: 'worker',
     env: 'CAPE_WORKER_ID',
@@ -240,8 +246,12 @@ export const SETTINGS = {
 } as const;
 
 /** A setting by its name in programs; `optionName` gives that of its option. */
-
 export type SettingName = keyof typeof SETTINGS;
 /** All settings with their values: durations in milliseconds, sizes in bytes. */
 export type Config = { readonly [K in SettingName]: z.output<(typeof SETTINGS)[K]['schema']> };
-/** Where a value came from. */
+/** Where a value came from. `env file` is the one that --env-file or CAPE_ENV_FILE names. */
+export type Source = 'flag' | 'environment' | '.env' | 'env file' | 'default';
+/** `workerId` -> `worker-id`, as options are written. */
+export function optionName(name: string): string {
+  return name.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`);
+}

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 
-const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export interface Ended {
   readonly code: number | null;
@@ -33,7 +33,8 @@ export interface Running {
 export function start(args: readonly string[], options: RunOptions = {}): Running {
   const cwd = options.cwd ?? emptyFolder();
   const env = { PATH: process.env.PATH ?? '', HOME: cwd, ...options.env };
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
+  // As the program's first lines do it, but with this Node.
+  const child = spawn(process.execPath, ['--', MAIN, ...args], { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
   const got = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     got.stdout += text;
