@@ -144,7 +144,7 @@ test('a query on a connection that has died silently ends at its deadline, and t
     unclear: true,
     code: 'DEADLINE',
   });
-  expect(performance.now() - begin).toBeLessThan(3_000);
+  expect(performance.now() - begin).toBeLessThan(10_000);
   proxy.mode = 'pass';
   await db.query('select 1');
   expect(proxy.accepted).toBe(2);
@@ -167,7 +167,7 @@ test('closing does not wait for a connection that has died silently', async () =
   const lost = failure(db.query('select 2'));
   const begin = performance.now();
   await db.close();
-  expect(performance.now() - begin).toBeLessThan(4_000);
+  expect(performance.now() - begin).toBeLessThan(10_000); // of the deadline's 15 s
   expect((await lost).kind).toBe('unreachable');
 });
 

@@ -155,5 +155,5 @@ test('closing leaves no connection behind, also while it is trying', async () =>
   await until(() => proxy.accepted === 1, { what: 'a try' });
   const begin = performance.now();
   await trying.listener.close();
-  expect(performance.now() - begin).toBeLessThan(2_000);
+  expect(performance.now() - begin).toBeLessThan(8_000); // to connect may take 10 s
 });

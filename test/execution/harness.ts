@@ -86,7 +86,7 @@ export function bench(options: Partial<ExecutorOptions> = {}): Bench {
 export async function eventually<Value>(
   what: string,
   check: () => Value | null | undefined | false,
-  limitMs = 10_000,
+  limitMs = 25_000,
 ): Promise<Value> {
   const limit = performance.now() + limitMs;
   for (;;) {

@@ -40,7 +40,7 @@ describe('a successor on the same machine', () => {
     expect(await endLeftovers(helpers, worker)).toBe(false);
     expect(tree.filter(isAlive)).toHaveLength(TREE);
     signal(worker.pid, 'SIGKILL');
-    await allGone([worker], 2000);
+    await allGone([worker], 10_000);
     expect(await endLeftovers(helpers, worker)).toBe(true);
     expect(tree.filter(isAlive)).toEqual([]);
   });
@@ -48,7 +48,7 @@ describe('a successor on the same machine', () => {
   it('ends by itself what worker, keeper and warden left when all three were killed', async () => {
     const { worker, helpers, tree } = await startWorker();
     killAll(worker, helpers);
-    await allGone([worker, helpers.keeper, helpers.warden!], 2000);
+    await allGone([worker, helpers.keeper, helpers.warden!], 10_000);
     expect(tree.some(isAlive)).toBe(true);
     expect(await endLeftovers(helpers, worker)).toBe(true);
     expect(tree.filter(isAlive)).toEqual([]);
@@ -58,20 +58,20 @@ describe('a successor on the same machine', () => {
   it('does not wait for the helpers of the process that has the id, and the folder, now', async () => {
     const first = await startWorker();
     killAll(first.worker, first.helpers);
-    await allGone([first.worker, first.helpers.keeper, first.helpers.warden!], 2000);
+    await allGone([first.worker, first.helpers.keeper, first.helpers.warden!], 10_000);
     const second = await startWorker('pids of the second');
     expect(await endLeftovers(first.helpers, first.worker, { stateDir: dir, waitMs: 500 })).toBe(true);
     expect(first.tree.filter(isAlive)).toEqual([]);
     expect(second.tree.filter(isAlive)).toHaveLength(TREE);
     signal(second.worker.pid, 'SIGKILL');
-    await allGone([second.worker], 2000);
+    await allGone([second.worker], 10_000);
     expect(await endLeftovers(second.helpers, second.worker, { stateDir: dir })).toBe(true);
   });
 
   it('finds helpers that nobody told it of in the folder of the worker', async () => {
     const { worker, helpers, tree } = await startWorker();
     killAll(worker, helpers);
-    await allGone([worker, helpers.keeper, helpers.warden!], 2000);
+    await allGone([worker, helpers.keeper, helpers.warden!], 10_000);
     expect(await endLeftovers(null, worker, { stateDir: dir })).toBe(true);
     expect(tree.filter(isAlive)).toEqual([]);
   });
@@ -80,7 +80,7 @@ describe('a successor on the same machine', () => {
     const { worker, helpers, tree } = await startWorker();
     signal(helpers.keeper.pid, 'SIGSTOP');
     signal(worker.pid, 'SIGKILL');
-    await allGone([worker], 2000);
+    await allGone([worker], 10_000);
     expect(await endLeftovers(helpers, worker, { waitMs: 100 })).toBe(false);
     expect(tree.filter(isAlive)).toHaveLength(TREE);
     signal(helpers.keeper.pid, 'SIGCONT');
@@ -135,7 +135,7 @@ describe('a worker that starts, before it has reached any database', () => {
   it('ends what the process before it left when it was killed with its helpers', async () => {
     const { worker, helpers, tree } = await startWorker();
     killAll(worker, helpers);
-    await allGone([worker, helpers.keeper, helpers.warden!], 2000);
+    await allGone([worker, helpers.keeper, helpers.warden!], 10_000);
     expect(tree.some(isAlive)).toBe(true);
     await endOrphans(dir, tell);
     expect(tree.filter(isAlive)).toEqual([]);
@@ -148,7 +148,7 @@ describe('a worker that starts, before it has reached any database', () => {
     await endOrphans(dir, tell);
     expect([...tree, helpers.keeper].filter(isAlive)).toHaveLength(TREE + 1);
     signal(worker.pid, 'SIGKILL');
-    await allGone([worker], 2000); // the kernel takes a moment
+    await allGone([worker], 10_000); // the kernel takes a moment
     await endOrphans(dir, tell);
     expect(tree.filter(isAlive)).toEqual([]);
   });
@@ -160,7 +160,7 @@ describe('a worker that starts, before it has reached any database', () => {
   ])('acts on no record %s', async (_, changes) => {
     const { worker, helpers, tree } = await startWorker();
     killAll(worker, helpers);
-    await allGone([worker, helpers.keeper, helpers.warden!], 2000);
+    await allGone([worker, helpers.keeper, helpers.warden!], 10_000);
     rewrite(helpers, changes);
     const alive = tree.filter(isAlive).length;
     await endOrphans(dir, tell);

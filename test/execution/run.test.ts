@@ -211,6 +211,6 @@ describe('the reason for an end', () => {
     run.end('interrupted');
     run.kill();
     expect(await run.ended).toMatchObject({ kind: 'interrupted', signal: 'SIGKILL' });
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(performance.now() - began).toBeLessThan(10_000);
   });
 });

@@ -83,7 +83,7 @@ describe('any template', () => {
     (piece) => {
       const began = performance.now();
       wordsOf(`"${piece.repeat(100_000)}`);
-      expect(performance.now() - began).toBeLessThan(2000);
+      expect(performance.now() - began).toBeLessThan(10_000);
     },
   );
 

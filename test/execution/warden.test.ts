@@ -40,6 +40,6 @@ it.skipIf(!hasProc)('zombies that nobody reaps do not hold a group: no end waits
   expect(exists(-group)).toBe(true);
   expect(groupAlive(group)).toBe(false);
   const began = performance.now();
-  expect(await runWarden({ token: `zombies-${process.pid}`, graceMs: 8000 }, [group], TOOL_PATH)).toBe(true);
-  expect(performance.now() - began).toBeLessThan(6000);
+  expect(await runWarden({ token: `zombies-${process.pid}`, graceMs: 20_000 }, [group], TOOL_PATH)).toBe(true);
+  expect(performance.now() - began).toBeLessThan(15_000);
 });

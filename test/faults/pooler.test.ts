@@ -82,8 +82,8 @@ describe.skipIf(pgbouncerProgram === undefined)('through pgbouncer', () => {
     });
 
     test('leases are renewed: an issue that takes longer than its lease is run once', async () => {
-      await startWorker(pool.url, 'renews', ['--poll-interval', '300ms', '--lease', '10s']);
-      const id = await add('sleep 13');
+      await startWorker(pool.url, 'renews', ['--poll-interval', '300ms', '--lease', '14s']);
+      const id = await add('sleep 17');
       expect(await completed(id)).toMatchObject({ attempt: 1, crashes: 0 });
       expect(starts()).toHaveLength(1);
     });
@@ -135,7 +135,7 @@ describe.skipIf(pgbouncerProgram === undefined)('through pgbouncer', () => {
       const begin = performance.now();
       const id = await add('sleep 60');
       await until(() => starts().length === 2);
-      expect(performance.now() - begin).toBeLessThan(3_000);
+      expect(performance.now() - begin).toBeLessThan(10_000);
       const { code } = await cli(['issues', 'cancel', String(id)], { env: { DATABASE_URL: pool.url } });
       expect(code).toBe(0);
       expect(await ended(id)).toMatchObject({ status: 'cancelled' });
@@ -197,7 +197,7 @@ describe.skipIf(pgbouncerProgram === undefined)('through pgbouncer', () => {
       const begin = performance.now();
       const failure = failureOf(await through.query('select pg_sleep(20)').catch((error) => error));
       expect(failure).toMatchObject({ kind: 'unreachable', unclear: true, code: 'DEADLINE' });
-      expect(performance.now() - begin).toBeLessThan(4_000);
+      expect(performance.now() - begin).toBeLessThan(10_000);
       expect(await through.query('select 1 as one')).toEqual([{ one: 1 }]);
       expect(through.pooled).toBe(true);
       await through.close();

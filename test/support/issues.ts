@@ -20,7 +20,7 @@ export function issuesOf(sql: Sql) {
     },
     attempts: (id: number) => sql<Attempt[]>`select * from cape_attempts where issue_id = ${id} order by attempt`,
     /** Waits for its end, and gives the row. */
-    ended: (id: number, timeoutMs = 10_000) =>
+    ended: (id: number, timeoutMs = 25_000) =>
       until(async () => (await issue(id)).completed_at !== null && issue(id), {
         what: `the end of issue ${id}`,
         timeoutMs,

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 export interface UntilOptions {
-  /** Milliseconds, default 10,000. */
+  /** Milliseconds, default 25,000: no test passes sooner with a shorter time, and machines are busy. */
   timeoutMs?: number;
   /** What is waited for: named by the error. */
   what?: string;
@@ -10,7 +10,7 @@ export interface UntilOptions {
 /** Waits until `check` gives something truthy, and gives it back. A `check` that throws counts as "not yet". */
 export async function until<T>(
   check: () => T | Promise<T>,
-  { timeoutMs = 10_000, what = String(check) }: UntilOptions = {},
+  { timeoutMs = 25_000, what = String(check) }: UntilOptions = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const end = performance.now() + timeoutMs;
   let last: unknown;

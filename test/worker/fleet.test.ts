@@ -111,10 +111,10 @@ describe.skipIf(process.platform !== 'linux')('a worker that is killed with SIGK
   });
 
   test('is not taken over before its lease has run out where its machine is another one', async () => {
-    const victim = await start('far', '--machine-id', 'elsewhere', '--lease', '10s');
+    const victim = await start('far', '--machine-id', 'elsewhere', '--lease', '12s');
     const id = await add('sleep 300');
     await until(() => entries('start').length === 1);
-    await start('near', '--lease', '10s', '--command', `'true'`);
+    await start('near', '--lease', '12s', '--command', `'true'`);
     const [lease] = await sql`select lease_until from cape_leases`;
     victim.child.kill('SIGKILL');
     await until(async () => (await issue(id)).status === 'completed', {
@@ -143,10 +143,10 @@ describe.skipIf(process.platform !== 'linux')(
 
 describe('a worker that was stopped and lost its lease', () => {
   test('writes nothing when it wakes up: its issue belongs to another attempt', async () => {
-    const sleeper = await start('sleeper', '--machine-id', 'elsewhere', '--lease', '10s');
+    const sleeper = await start('sleeper', '--machine-id', 'elsewhere', '--lease', '12s');
     const id = await add('sleep 300');
     await until(() => entries('start').length === 1);
-    await start('other', '--lease', '10s', '--command', `'true'`);
+    await start('other', '--lease', '12s', '--command', `'true'`);
     const [run] = entries('start');
     sleeper.child.kill('SIGSTOP');
     await until(() => !isRunning(run!.pid), {

@@ -58,7 +58,7 @@ test('an issue that is parked while promotion is under way is promoted in time',
     await until(
       async () => (await sql`select from cape_issues where id = ${row!.id} and run_at is null`).length === 1,
       {
-        timeoutMs: 3000,
+        timeoutMs: 10_000, // without it after 15 s
         what: 'the promotion',
       },
     );

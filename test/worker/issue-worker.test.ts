@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Issue } from '../../src/core/issue.js';
 import { createTestDatabase } from '../support/database.js';
+import { fastest } from '../support/fastest.js';
 import { isRunning, issuesOf } from '../support/issues.js';
 import { until } from '../support/until.js';
 import { startWorker, tempFolder } from '../support/worker.js';
@@ -114,16 +115,19 @@ describe('a command', () => {
 
   test('that is cancelled while it runs ends within a second and its issue ends cancelled', async () => {
     startWorker({ databaseUrl, command: `sh -c 'sleep 60'` });
-    const id = await add('long');
-    await until(async () => (await issue(id)).status === 'started');
-    const since = performance.now();
-    await sql.begin(async (tx) => {
-      await tx`select from cape_issues where id = ${id} for no key update`;
-      await tx`update cape_leases set cancel = 'enough' where issue_id = ${id}`;
-      await tx`select pg_notify('cape_issues', 'cancel')`;
-    });
-    expect(await ended(id)).toMatchObject({ status: 'cancelled' });
-    expect(performance.now() - since).toBeLessThan(3000);
+    const cancelling = async () => {
+      const id = await add('long');
+      await until(async () => (await issue(id)).status === 'started');
+      const since = performance.now();
+      await sql.begin(async (tx) => {
+        await tx`select from cape_issues where id = ${id} for no key update`;
+        await tx`update cape_leases set cancel = 'enough' where issue_id = ${id}`;
+        await tx`select pg_notify('cape_issues', 'cancel')`;
+      });
+      expect(await ended(id)).toMatchObject({ status: 'cancelled' });
+      return performance.now() - since;
+    };
+    expect(await fastest(1000, cancelling)).toBeLessThan(1000);
   });
 
   test('that was set back to pending by hand is ended and runs again', async () => {
@@ -198,13 +202,17 @@ describe('the queue', () => {
       order.push(name);
       if (name === 'bad') throw new Error('always');
     };
-    startWorker({ databaseUrl, retryBase: '1s', retryCap: '5s', handler: (one) => seen(one.description) });
+    const handler = (one: { description: string }) => seen(one.description);
+    const { lines } = startWorker({ databaseUrl, retryBase: '1s', retryCap: '5s', handler });
     await until(async () => (await sql`select from cape_issues where status = 'completed'`).length === 21);
     expect(order.slice(0, 22)).toEqual(['urgent', ...names]);
     const [bad] = await sql<Issue[]>`select * from cape_issues where description = 'bad'`;
     expect(await ended(bad!.id)).toMatchObject({ status: 'failed', failures: 3 });
+    const pauses = lines.flatMap((line) => /next attempt in ([\d.]+) s/.exec(line)?.[1] ?? []).map(Number);
+    expect(pauses).toHaveLength(2);
+    expect(pauses[1]).toBeGreaterThan(pauses[0]!);
     const times = (await attempts(bad!.id)).map((each) => each.started_at.getTime());
-    expect(times[2]! - times[1]!).toBeGreaterThan(times[1]! - times[0]!);
+    for (const [n, pause] of pauses.entries()) expect(times[n + 1]! - times[n]!).toBeGreaterThan(pause * 1000 - 100);
   });
 
   test('is heard at once by an idle worker: a plain INSERT wakes it long before it would poll', async () => {
@@ -233,7 +241,7 @@ describe('the queue', () => {
 
   test('is looked at again when a row comes while a claim that cannot see it is under way', async () => {
     await sql.unsafe(`
-      create function test_slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.7); return new; end';
+      create function test_slow() returns trigger language plpgsql as 'begin perform pg_sleep(2); return new; end';
       create trigger test_slow before update on cape_issues for each row
         when (new.status = 'started' and new.description = 'slow') execute function test_slow()`);
     try {
@@ -303,30 +311,31 @@ describe('leaving', () => {
   });
 
   test('idle it stops within a second and gives its id back', async () => {
-    const { lines, stop } = startWorker({ databaseUrl });
-    await until(() => lines.some((line) => line.includes('is ready')));
-    const since = performance.now();
-    await stop();
-    expect(performance.now() - since).toBeLessThan(1000);
+    const stopping = async () => {
+      const { lines, stop } = startWorker({ databaseUrl });
+      await until(() => lines.some((line) => line.includes('is ready')));
+      const since = performance.now();
+      await stop();
+      return performance.now() - since;
+    };
+    expect(await fastest(1000, stopping)).toBeLessThan(1000);
     expect(await sql`select stopped_at is not null as left from cape_workers`).toMatchObject([{ left: true }]);
   });
 
   test('asked once it lets the running issue finish and claims no other', async () => {
-    const { stop } = startWorker({
-      databaseUrl,
-      command: `sh -c 'while ! test -e go; do sleep 0.05; done'`,
-      workingDir: tempFolder(),
-    });
+    const workingDir = tempFolder();
+    const command = `sh -c 'while ! test -e go; do sleep 0.05; done'`;
+    const { stop } = startWorker({ databaseUrl, command, workingDir });
     const id = await add('running');
     const next = await add('next');
     await until(async () => (await issue(id)).status === 'started');
-    const [row] = await sql`select log_dir from cape_workers`;
     const stopped = stop();
-    writeFileSync(join(row!.log_dir, '..', 'go'), '');
     expect(
       await Promise.race([stopped.then(() => 'stopped'), new Promise((done) => setTimeout(done, 300, 'runs'))]),
     ).toBe('runs');
-    await stop();
+    writeFileSync(join(workingDir, 'go'), '');
+    await stopped;
+    expect(await issue(id)).toMatchObject({ status: 'completed', attempt: 1 });
     expect(await issue(next)).toMatchObject({ status: 'pending', attempt: 0 });
   });
 

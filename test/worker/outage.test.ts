@@ -252,7 +252,7 @@ describe('somebody else', () => {
     let finish: (() => void) | undefined;
     const handler = ({ description }: { description: string }) =>
       description === 'locked' ? new Promise<void>((done) => (finish = done)) : undefined;
-    startWorker({ databaseUrl: url, concurrency: 2, handler, lease: '8s' });
+    startWorker({ databaseUrl: url, concurrency: 2, handler, lease: '12s' });
     const id = await add('locked');
     await until(() => finish);
     const [before] = await sql`select lease_until from cape_leases`;
@@ -285,7 +285,7 @@ describe('somebody else', () => {
   });
 
   test('who takes the worker id while a worker is out of reach makes it end its work and leave', async () => {
-    const worker = startWorker({ databaseUrl: url, command: `sh -c 'sleep 60'`, lease: '8s' });
+    const worker = startWorker({ databaseUrl: url, command: `sh -c 'sleep 60'`, lease: '12s' });
     await add('long');
     await until(async () => (await sql`select from cape_leases`).length === 1);
     await sql`update cape_workers set instance = gen_random_uuid()`;

@@ -6,7 +6,7 @@ import { createTestDatabase } from '../support/database.js';
 import { until } from '../support/until.js';
 
 const { db, sql } = await createTestDatabase();
-const WAIT_MS = 1000;
+const WAIT_MS = 2000;
 
 beforeEach(() => sql`truncate cape_issues; truncate cape_workers`.simple());
 
