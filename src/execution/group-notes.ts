@@ -7,7 +7,7 @@ import { closeSync, openSync, renameSync, writeFileSync, writeSync } from 'node:
 import { now } from './clock.js';
 import { KEEPER_FD, type KeeperConfig } from './protocol.js';
 import type { ProcessIdentity } from './spec.js';
-import { graceSteps, wardenScript } from './warden.js';
+import { wardenArguments, wardenScript } from './warden.js';
 
 /**
  * So many wardens in a row that live no longer than that can't do their work (the script is missing, say). Then no
@@ -19,9 +19,15 @@ const SHORT_LIFE_MS = 1000;
 /** The file is written anew after so many lines, or a busy worker would fill a disk in weeks. */
 const LINES_KEPT = 10_000;
 
+/** What the warden is told of the keeper. */
+export interface GuardedConfig extends KeeperConfig {
+  /** The folder of the runs' control groups; null where they have none. */
+  readonly controlGroup: string | null;
+}
+
 export class GroupNotes {
   readonly file: string;
-  readonly #config: KeeperConfig;
+  readonly #config: GuardedConfig;
   readonly #onWarden: (pid: number) => void;
   /** Group to start time of its leader. */
   readonly #groups = new Map<number, string>();
@@ -35,7 +41,7 @@ export class GroupNotes {
   #closed = false;
 
   /** @param onWarden called with the pid of every warden, the first one and those that had to replace it */
-  constructor(file: string, config: KeeperConfig, onWarden: (pid: number) => void) {
+  constructor(file: string, config: GuardedConfig, onWarden: (pid: number) => void) {
     this.file = file;
     this.#config = config;
     this.#onWarden = onWarden;
@@ -94,12 +100,11 @@ export class GroupNotes {
   }
 
   #startWarden(): void {
-    const { token, graceMs, toolPath } = this.#config;
     // Its environment must not hold the keeper's token, or it would find and end itself.
-    const warden = spawn('/bin/sh', [wardenScript, graceSteps(graceMs), token, String(process.pid)], {
+    const warden = spawn('/bin/sh', [wardenScript, ...wardenArguments(this.#config, process.pid)], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore', KEEPER_FD.lifeline, KEEPER_FD.proof],
-      env: { PATH: toolPath },
+      env: { PATH: this.#config.toolPath },
       cwd: '/',
     });
     warden.stdin?.on('error', () => {}); // its exit tells

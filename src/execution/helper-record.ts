@@ -15,6 +15,7 @@ const recordSchema = z.object({
   warden: processSchema.nullable(),
   machine: z.string().nullable().optional(),
   graceMs: z.number().min(0).max(600_000),
+  controlGroup: z.string().nullable().optional(),
 }) satisfies z.ZodType<HelperRecord>;
 
 export interface FoundRecord {
@@ -34,7 +35,12 @@ export async function readRecord(folder: string): Promise<FoundRecord | null> {
     throw error;
   });
   const value = text === null ? null : parsed(text);
-  return value === null ? null : { record: recordSchema.parse(value), folder };
+  return value === null ? null : { record: checkedRecord(value), folder };
+}
+
+/** @throws for what is no record: of a database it may be anybody's words */
+export function checkedRecord(value: unknown): HelperRecord {
+  return recordSchema.parse(value);
 }
 
 function parsed(text: string): unknown {

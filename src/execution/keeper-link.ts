@@ -14,6 +14,7 @@ import { within } from './clock.js';
 import { machineIdentity } from './machine.js';
 import { identify } from './processes.js';
 import { type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
+import type { HelperRecord } from './spec.js';
 import { KEEPER_VARIABLE } from './sweep.js';
 import { builtFile, notedGroups, ownerOf, runWarden } from './warden.js';
 
@@ -53,6 +54,8 @@ export class KeeperLink {
   readonly #child: ChildProcess;
   readonly #socket: Socket;
   readonly #pinger: NodeJS.Timeout;
+  /** Where its runs have control groups, as it told. */
+  #controlGroup: string | null | undefined;
   #unanswered = 0;
   #greeted = false;
   #ending = false;
@@ -67,7 +70,7 @@ export class KeeperLink {
     this.#socket.on('error', () => {}); // its exit tells
     listen<FromKeeper>(this.#socket, (message) => {
       if (message.t === 'pong') this.#unanswered = 0;
-      if (message.t === 'helpers') this.#greeted = true;
+      if (message.t === 'helpers') this.#greet(message.record);
       onMessage(message);
     });
     createInterface({ input: this.#child.stderr! }).on('line', (line) => options.log.warn(`keeper: ${line}`));
@@ -92,6 +95,11 @@ export class KeeperLink {
     clearInterval(this.#pinger);
     this.#socket.end();
     setTimeout(() => this.#kill('did not leave when asked to'), this.#config.graceMs + LEAVE_MS).unref();
+  }
+
+  #greet({ controlGroup }: HelperRecord): void {
+    this.#greeted = true;
+    this.#controlGroup = controlGroup;
   }
 
   #ping(): void {
@@ -142,7 +150,8 @@ export class KeeperLink {
         const noted = await notedGroups(join(this.#config.dir, 'groups'));
         const ours = noted.filter((group) => ownerOf(group, this.#config.token) === 'ours');
         const groups = ours.map(({ pid }) => pid);
-        if (await runWarden(this.#config, groups, toolPath)) return true;
+        const guarded = { ...this.#config, controlGroup: this.#controlGroup };
+        if (await runWarden(guarded, groups, toolPath)) return true;
         log.error('processes of a command could not be ended after its keeper was gone');
       } catch (error) {
         log.error(`can't end what a lost keeper left: ${messageOf(error)}`);

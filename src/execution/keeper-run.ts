@@ -4,6 +4,8 @@ import { accessSync, closeSync, constants, existsSync, statSync, writeFileSync }
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Exit } from '../core/outcome.js';
 import { after, isPast, now, within } from './clock.js';
+import type { ControlGroup } from './control-group.js';
+import type { ControlGroups, Spawned } from './control-groups.js';
 import type { FifoPool } from './fifos.js';
 import type { GroupNotes } from './group-notes.js';
 import type { GroupWatch } from './group-watch.js';
@@ -20,6 +22,7 @@ export interface RunTools {
   readonly notes: GroupNotes;
   readonly watch: GroupWatch;
   readonly sweeper: Sweeper;
+  readonly controlGroups: ControlGroups;
   readonly keeperToken: string;
 }
 
@@ -54,8 +57,9 @@ export function startRun(spec: CommandSpec, until: Deadline, tools: RunTools, ev
     return fail('output', error);
   }
   try {
-    const child = spawnCommand(spec, pipe.write, tools.keeperToken);
-    if (child.pid !== undefined) return new KeeperRun(child, spec, until, pipe.read, tools, events.onEnded);
+    const spawned = tools.controlGroups.spawn(() => spawnCommand(spec, pipe.write, tools.keeperToken));
+    const { child } = spawned;
+    if (child.pid !== undefined) return new KeeperRun(spawned, spec, until, pipe.read, tools, events.onEnded);
     closeSync(pipe.read);
     child.once('error', (error) => fail('exec', error)); // with the errno of the child's own exec
   } catch (error) {
@@ -73,6 +77,7 @@ export class KeeperRun {
   until: Deadline;
 
   readonly #tools: RunTools;
+  readonly #group: ControlGroup | null;
   readonly #pump: Pump;
   readonly #timeoutAt: number;
   readonly #onEnded: (ending: Ending) => void;
@@ -83,7 +88,7 @@ export class KeeperRun {
   #ending = false;
 
   constructor(
-    child: ChildProcess,
+    { child, group }: Spawned,
     spec: CommandSpec,
     until: Deadline,
     output: number,
@@ -94,6 +99,7 @@ export class KeeperRun {
     this.pid = child.pid!;
     this.until = until;
     this.#tools = tools;
+    this.#group = group;
     this.#onEnded = onEnded;
     this.#graceMs = spec.graceMs;
     this.#timeoutAt = now().mono + spec.timeoutMs;
@@ -125,7 +131,7 @@ export class KeeperRun {
     if (this.#why || this.#ending || identify(this.pid) === null) return;
     this.#why = why;
     // At once: what follows begins with a look at all processes.
-    if (this.#graceMs === 0) signal(-this.pid, 'SIGKILL');
+    if (this.#graceMs === 0) this.#killAll();
     void this.#finish();
   }
 
@@ -135,13 +141,15 @@ export class KeeperRun {
     this.end(why);
   }
 
-  /** Group, strays, output, notes: one order for an exit, a timeout, a cancel, a lost lease and a lost worker. */
+  /** Process group, control group, strays, output, notes: one order for an exit, a timeout, a cancel, a lost lease and a lost worker. */
   async #finish(): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
     const { sweeper, notes } = this.#tools;
     const alone = !(await this.#groupAlive());
     const groupGone = alone || (await this.#endGroup());
+    const emptied = (await this.#group?.end()) ?? true;
+    // Also where that is proof: a command may go to another group by itself (`su -`, systemd-run --scope).
     let swept = true;
     // The row of a success runs nowhere again, so its strays may wait for a pass shared with others.
     if (alone && this.#exit?.code === 0) sweeper.later(this.spec.token);
@@ -149,19 +157,38 @@ export class KeeperRun {
     await within(this.#exited, EXIT_WAIT_MS);
     await this.#pump.finish();
     notes.remove(this.pid);
-    this.#onEnded(this.#summary(groupGone && swept));
+    this.#onEnded(this.#summary(groupGone && emptied && swept));
   }
 
   async #endGroup(): Promise<boolean> {
-    signal(-this.pid, 'SIGTERM');
     const began = now().mono;
-    for (let wait = 1; (await this.#groupAlive()) && now().mono - began < this.#graceMs; wait = Math.min(wait * 2, 50))
-      await pause(wait);
+    signal(-this.pid, 'SIGTERM');
+    await this.#graceWhile(began, () => this.#groupAlive());
+    // Only now, so that it can do without them what it does upon its SIGTERM. What a command that ended by itself left
+    // in sessions of their own gets none: nobody is to wait for it.
+    if (this.#why) await this.#endStrays(began);
     for (let tries = 0; (await this.#groupAlive()) && tries < KILL_TRIES; tries++) {
-      signal(-this.pid, 'SIGKILL');
+      this.#killAll();
       await pause(Math.min(tries + 1, 20));
     }
     return !(await this.#groupAlive());
+  }
+
+  /** SIGTERM to what left the process group, and what remains of the grace: only a control group tells who that is. */
+  async #endStrays(began: number): Promise<void> {
+    if (now().mono - began >= this.#graceMs) return;
+    for (const pid of this.#group?.strays(this.pid) ?? []) signal(pid, 'SIGTERM');
+    await this.#graceWhile(began, () => this.#group?.populated ?? false);
+  }
+
+  async #graceWhile(began: number, alive: () => Promise<boolean> | boolean): Promise<void> {
+    for (let wait = 1; (await alive()) && now().mono - began < this.#graceMs; wait = Math.min(wait * 2, 50))
+      await pause(wait);
+  }
+
+  #killAll(): void {
+    signal(-this.pid, 'SIGKILL');
+    this.#group?.kill(); // processes of another user in the process group, too
   }
 
   #groupAlive(): Promise<boolean> {

@@ -8,8 +8,9 @@ import { closeSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { isPast, now } from './clock.js';
+import { ControlGroups } from './control-groups.js';
 import { FifoPool } from './fifos.js';
-import { GroupNotes } from './group-notes.js';
+import { GroupNotes, type GuardedConfig } from './group-notes.js';
 import { GroupWatch } from './group-watch.js';
 import { type KeeperRun, type RunTools, startRun } from './keeper-run.js';
 import { identify } from './processes.js';
@@ -43,9 +44,12 @@ class Keeper {
   constructor(config: KeeperConfig, worker: Socket) {
     this.#config = config;
     this.#worker = worker;
+    const controlGroups = new ControlGroups(config.token, complain);
+    const guarded = { ...config, controlGroup: controlGroups.base };
     this.#tools = {
+      controlGroups,
       fifos: new FifoPool(config.dir, config.toolPath),
-      notes: new GroupNotes(join(config.dir, 'groups'), config, (pid) => this.#introduce(pid)),
+      notes: new GroupNotes(join(config.dir, 'groups'), guarded, (pid) => this.#introduce(pid, guarded)),
       watch: new GroupWatch(),
       sweeper: new Sweeper(),
       keeperToken: config.token,
@@ -125,8 +129,7 @@ class Keeper {
   }
 
   /** Tells who guards the commands: to the worker, and on disk before the first command starts. */
-  #introduce(wardenPid: number): void {
-    const { dir, token, worker, machine, graceMs } = this.#config;
+  #introduce(wardenPid: number, { dir, token, worker, machine, graceMs, controlGroup }: GuardedConfig): void {
     const record: HelperRecord = {
       token,
       groupsFile: join(dir, 'groups'),
@@ -135,8 +138,9 @@ class Keeper {
       warden: identify(wardenPid),
       machine,
       graceMs,
+      controlGroup,
     };
-    if (!this.#save(record)) process.stderr.write(`can't note the helpers in ${dir}; tried again with each command\n`);
+    if (!this.#save(record)) complain(`can't note the helpers in ${dir}; tried again with each command`);
     this.#tell({ t: 'helpers', record });
   }
 
@@ -157,6 +161,11 @@ class Keeper {
   #tell(message: FromKeeper): void {
     say(this.#worker, message);
   }
+}
+
+/** The worker logs it as a warning. */
+function complain(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 /** What we inherited without its being meant for us would go on to every command: a lock, a secret, a listening socket. */

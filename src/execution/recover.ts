@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../core/errors.js';
-import { type FoundRecord, keeperFolders, readRecord } from './helper-record.js';
+import { isGroupFolder, ownGroup } from './cgroup.js';
+import { checkedRecord, type FoundRecord, keeperFolders, readRecord } from './helper-record.js';
 import { machineIdentity } from './machine.js';
 import { isAlive } from './processes.js';
 import type { HelperRecord, ProcessIdentity } from './spec.js';
@@ -39,7 +40,7 @@ export async function endLeftovers(
 ): Promise<boolean> {
   if (isAlive(worker)) return false;
   try {
-    for (const each of await allRecords(record, options.stateDir)) {
+    for (const each of await allRecords(record && checkedRecord(record), options.stateDir)) {
       // Of a process that has taken the dead one's id: waited for, the issues would wait for as long as it has work.
       if (isAlive(each.record.worker)) continue;
       if (!(await endOne(each, options))) return false;
@@ -78,18 +79,29 @@ async function endOrphan(folder: string, machine: string, tell: (line: string) =
   }
 }
 
-async function endOne({ record, folder }: FoundRecord, options: RecoveryOptions): Promise<boolean> {
+async function endOne(found: FoundRecord, options: RecoveryOptions): Promise<boolean> {
+  const { record, folder } = found;
   const { keeper, warden, token, graceMs } = record;
   const helpers = warden ? [keeper, warden] : [keeper];
   if (!(await allGone(helpers, options.waitMs ?? 2 * graceMs + HELPERS_MS))) return false;
   const noted = await notedGroups(record.groupsFile);
   const groups = noted.filter((group) => ownerOf(group, token) === 'ours').map(({ pid }) => pid);
-  if (!(await runWarden(record, groups, options.toolPath ?? TOOL_PATH))) return false;
+  const guarded = { ...record, controlGroup: believedGroup(found) };
+  if (!(await runWarden(guarded, groups, options.toolPath ?? TOOL_PATH))) return false;
   // A group whose leader is dead and whose members show no token may be a stranger's: neither ended nor sworn to.
   if (noted.some((group) => ownerOf(group, token) !== 'gone')) return false;
   // Only a folder that we found: a path out of the database could name any.
   if (folder) await rm(folder, { recursive: true, force: true });
   return true;
+}
+
+/**
+ * Where the runs' control groups are, if that may be believed: files below it are written to. A record on disk is of
+ * somebody who may write there; of a database's only our own group is, at which it can't lead anywhere else.
+ */
+function believedGroup({ record: { controlGroup }, folder }: FoundRecord): string | null {
+  if (!controlGroup) return null;
+  return (folder !== null && isGroupFolder(controlGroup)) || ownGroup().base === controlGroup ? controlGroup : null;
 }
 
 /** The given record and those on disk; the latter are newer, since a warden may have been replaced since. */

@@ -47,7 +47,7 @@ export interface Run {
   readonly started: Promise<number | null>;
   /** How it ended, once nothing of it is left. Never rejects. */
   readonly ended: Promise<Outcome>;
-  /** Ends it: SIGTERM to the group, grace, SIGKILL, then whatever left the group. A second reason changes nothing. */
+  /** Ends it: SIGTERM to the process group, grace, SIGKILL, then whatever left the group. A second reason changes nothing. */
   end(reason: EndReason): void;
   /** No more grace: SIGKILL now. */
   kill(): void;
@@ -84,6 +84,8 @@ export interface HelperRecord {
   readonly machine?: string | null | undefined;
   /** Between SIGTERM and SIGKILL when they end everything, milliseconds. */
   readonly graceMs: number;
+  /** The folder of the runs' control groups, `cape-<token>-<n>`. Missing, or null: they have none. */
+  readonly controlGroup?: string | null | undefined;
 }
 
 /** A process, told apart from any later one with its pid. */

@@ -4,7 +4,8 @@
 #   stdin  lines "+ PGID" and "- PGID"; its end means "the keeper is gone"
 #   $1     grace between TERM and KILL, in steps of 0.2 s
 #   $2     the keeper's token, which the environment of everything it started carries
-#   $3     the keeper's pid; then fd 3 is the worker's lifeline
+#   $3     the folder with the control groups of the runs, cape-<token>-<n>; empty where they have none
+#   $4     the keeper's pid; then fd 3 is the worker's lifeline
 # POSIX sh but for "sleep 0.2", which GNU, BSD, macOS and busybox have.
 trap '' TERM INT HUP QUIT
 set -f
@@ -44,15 +45,43 @@ living_groups() {
   done
 }
 
-# Whatever left its group. macOS hides the environment of the system's own programs: best effort there.
+# What else is left, be it in another group: by its environment, or by its control group. 0 stands there for a process
+# that our pid namespace does not show, and to kill for ourselves.
+# macOS hides the environment of the system's own programs: best effort there.
 strays() {
   if [ -r /proc/self/environ ]; then
     set +f
-    grep -slaF "CAPE_KEEPER=$token" /proc/[0-9]*/environ | cut -d/ -f3
+    {
+      grep -slaF "CAPE_KEEPER=$token" /proc/[0-9]*/environ | cut -d/ -f3
+      [ -z "$base" ] || cat "$base/cape-$token-"*/cgroup.procs 2>/dev/null | grep -v '^0$'
+    } | sort -u
     set -f
   else
     ps -axwwE -o pid=,command= | grep -F "CAPE_KEEPER=$token" | grep -v grep | awk '{print $1}'
   fi
+}
+
+# The control groups in which something lives, also in groups below them.
+populated() {
+  [ -n "$base" ] || return
+  set +f
+  grep -slx 'populated 1' "$base/cape-$token-"*/cgroup.events
+  set -f
+}
+
+# Ends everything in them at once, of whichever user and however it forks.
+kill_control_groups() {
+  populated | while read -r file; do
+    { echo 1 >"${file%events}kill"; } 2>/dev/null
+  done
+}
+
+# From the bottom up: a command may have made groups in its own.
+remove_control_group() {
+  for below in "$1"/*/; do
+    [ ! -d "$below" ] || remove_control_group "${below%/}"
+  done
+  rmdir "$1" 2>/dev/null
 }
 
 signal_groups() { for pg in $groups; do kill -"$1" -"$pg" 2>/dev/null; done; }
@@ -64,8 +93,9 @@ signal_each() {
 
 grace=$1
 token=$2
-if [ -n "$3" ]; then
-  listen_for_worker "$grace" "$3" <&3 &
+base=$3
+if [ -n "$4" ]; then
+  listen_for_worker "$grace" "$4" <&3 &
   ear=$!
   exec 3<&-
 fi
@@ -97,9 +127,17 @@ while [ $clean -lt 2 ] && [ $n -lt 100 ]; do
   groups=" $(living_groups)"
   left=$(strays)
   clean=$((clean + 1))
-  [ "$groups" = ' ' ] && [ -z "$left" ] || clean=0
+  [ "$groups" = ' ' ] && [ -z "$left" ] && [ -z "$(populated)" ] || clean=0
   signal_groups KILL
   signal_each KILL $left
+  kill_control_groups
   n=$((n + 1))
 done
+
+if [ -n "$base" ]; then
+  set +f
+  for group in "$base/cape-$token-"*/; do
+    [ ! -d "$group" ] || remove_control_group "${group%/}"
+  done
+fi
 [ $clean -ge 2 ]

@@ -17,9 +17,12 @@ export const TOOL_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin';
 
 export const wardenScript = builtFile('warden.sh');
 
-/** The grace as warden.sh counts it, in steps of 0.2 s. */
-export function graceSteps(graceMs: number): string {
-  return String(Math.ceil(graceMs / 200));
+/** What the script must know. `controlGroup`: the folder of the control groups, believed: it is written into. */
+export type Guarded = Pick<HelperRecord, 'token' | 'graceMs' | 'controlGroup'>;
+
+/** As warden.sh wants them: the grace in steps of 0.2 s. @param keeper where it is to guard one that lives */
+export function wardenArguments({ token, graceMs, controlGroup }: Guarded, keeper?: number): string[] {
+  return [String(Math.ceil(graceMs / 200)), token, controlGroup ?? '', keeper === undefined ? '' : String(keeper)];
 }
 
 /**
@@ -28,13 +31,9 @@ export function graceSteps(graceMs: number): string {
  * @param groups that are ours for sure
  * @throws where the script can't be started
  */
-export function runWarden(
-  record: Pick<HelperRecord, 'token' | 'graceMs'>,
-  groups: readonly number[],
-  toolPath: string,
-): Promise<boolean> {
+export function runWarden(record: Guarded, groups: readonly number[], toolPath: string): Promise<boolean> {
   return new Promise((done, fail) => {
-    const child = spawn('/bin/sh', [wardenScript, graceSteps(record.graceMs), record.token], {
+    const child = spawn('/bin/sh', [wardenScript, ...wardenArguments(record)], {
       detached: true, // or a Ctrl-C in the terminal would reach it
       stdio: ['pipe', 'ignore', 'ignore'],
       env: { PATH: toolPath },
