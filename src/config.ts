@@ -6,7 +6,7 @@
 import { resolve } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
-import { type Dotenv, NO_DOTENV, readDotenv, readEnvFile } from './config/dotenv.js';
+import { type Dotenv, NO_DOTENV, readDotenv, readNamedFile } from './config/dotenv.js';
 import { type Config, optionName, SETTINGS, type Setting, type SettingName, type Source } from './config/settings.js';
 import { checkTogether } from './config/together.js';
 import { CapeError } from './core/errors.js';
@@ -138,7 +138,7 @@ function fileOf(named: Found, cwd: string, search: boolean): Dotenv {
   const given = String(check('envFile', named));
   const path = resolve(cwd, given);
   try {
-    return readEnvFile(path, SECRET_NAMES);
+    return readNamedFile(path, SECRET_NAMES);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'there is no such file' : `it can't be read (${code})`;

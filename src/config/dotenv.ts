@@ -37,7 +37,7 @@ export function readDotenv(cwd: string): Dotenv {
  * @param secretNames the variables whose values nobody else should read
  * @throws the system's error where it is missing or can't be read
  */
-export function readEnvFile(path: string, secretNames: readonly string[]): Dotenv {
+export function readNamedFile(path: string, secretNames: readonly string[]): Dotenv {
   // By one descriptor: the mode that is judged is that of the file that was read.
   const file = openSync(path, 'r');
   try {
