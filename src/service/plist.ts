@@ -1,5 +1,5 @@
 /** The plist of a worker: daemons/com.cape.worker.plist filled in, and what it was filled in with read back. */
-import { join } from 'node:path';
+import { outputFileOf } from '../log/service-output.js';
 import { refuseRelative } from './refuse.js';
 import { recall, rememberedLines } from './remembered.js';
 import type { ServiceSpec } from './spec.js';
@@ -9,8 +9,8 @@ import { xmlComment, xmlText } from './xml-escape.js';
 
 /** Where launchd writes what a worker prints: the file of its standard output, and that of its standard error. */
 export function printedFiles(spec: Pick<ServiceSpec, 'logDir' | 'workerId'>): { stdout: string; stderr: string } {
-  const file = (stream: string) => join(spec.logDir, `worker_${spec.workerId}_${stream}.log`);
-  return { stdout: file('stdout'), stderr: file('stderr') };
+  const { logDir, workerId } = spec;
+  return { stdout: outputFileOf(logDir, workerId, 'stdout'), stderr: outputFileOf(logDir, workerId, 'stderr') };
 }
 
 /**
