@@ -7,7 +7,16 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Embedded, embeddedStatus, startEmbedded, stopEmbedded } from '../../src/db/embedded/index.js';
+import { packagedNative } from '../../src/db/embedded/binaries.js';
+import {
+  type Embedded,
+  embeddedStatus,
+  forgetOldPrograms,
+  markService,
+  prepareEmbedded,
+  startEmbedded,
+  stopEmbedded,
+} from '../../src/db/embedded/index.js';
 import { cleanUp, scratchFolder, useEmbedded } from '../support/embedded-user.js';
 import { until } from '../support/until.js';
 
@@ -139,6 +148,32 @@ test('a server that is to stay outlives its users, its successor does not', asyn
   await stopEmbedded({ dataDir });
   await (await enter()).release();
   expect(await state()).toBe('stopped');
+});
+
+test('a server that a service runs is started and stopped there, and used by all', async () => {
+  const service = { start: 'systemctl start it', stop: 'systemctl stop it' };
+  await markService(dataDir, service);
+  await expect(enter()).rejects.toThrow(/is not running, and is run by a service: systemctl start it$/);
+  await markService(dataDir, null);
+  const server = await enter();
+  await markService(dataDir, service);
+  await server.release();
+  expect(await state()).toBe('running');
+  await expect(stopEmbedded({ dataDir })).rejects.toThrow(/is run by a service: systemctl stop it$/);
+  await markService(dataDir, null);
+  expect(await stopEmbedded({ dataDir })).toBe('stopped');
+});
+
+test('made ready for a service, the programs are a copy beside the data, the port stays and nothing runs', async () => {
+  const first = await prepareEmbedded({ dataDir, owner: null });
+  expect(await state()).toBe('stopped');
+  if (packagedNative() !== null) expect(first.pgCtl).toContain(`${dataDir}/postgres/native-`);
+  const server = await enter();
+  expect(server.url).toBe(first.url);
+  expect(await prepareEmbedded({ dataDir, owner: null })).toEqual(first);
+  await forgetOldPrograms(dataDir, first);
+  expect(existsSync(first.pgCtl)).toBe(true);
+  await server.release();
 });
 
 test('another port is taken where somebody sits on the old one', async () => {

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { CapeError } from '../../core/errors.js';
 import type { Layout } from './data-dir.js';
-import { copyNative, linkLibraries } from './libraries.js';
+import { copyNative, linkLibraries, removeCopies } from './libraries.js';
 import type { Owner } from './owner.js';
 import { type Programs, reasonOf, runProgram } from './process.js';
 
@@ -27,6 +27,8 @@ export interface Search {
   native: string | null;
   /** Folders with a `postgres` of the system, best first: `systemFolders()`. */
   folders: readonly string[];
+  /** Default true: the package's programs are run where they lie, where that can be. False: always from a copy. */
+  inPlace?: boolean;
 }
 
 /**
@@ -49,14 +51,13 @@ export async function findBinaries(search: Search): Promise<Binaries> {
 }
 
 /** Best first. `broken`: what of those given so far did not run. */
-async function* candidates({ layout, owner, native, folders }: Search, broken: readonly string[]) {
-  if (native) {
-    yield { bin: join(native, 'bin'), libraries: await linkLibraries(native, layout) };
-    if (owner && broken.length > 0) {
-      // The package may lie where the owner cannot read it, such as a checkout under /root.
-      const copy = await copyNative(native, layout);
-      yield { bin: join(copy, 'bin'), libraries: await linkLibraries(copy, layout) };
-    }
+async function* candidates({ layout, owner, native, folders, inPlace = true }: Search, broken: readonly string[]) {
+  if (native && inPlace) yield { bin: join(native, 'bin'), libraries: await linkLibraries(native, layout) };
+  if (native && (!inPlace || (owner && broken.length > 0))) {
+    // The package may lie where the owner cannot read it, such as a checkout under /root.
+    const copy = await copyNative(native, layout);
+    if (inPlace) await removeCopies(layout, copy);
+    yield { bin: join(copy, 'bin'), libraries: await linkLibraries(copy, layout) };
   }
   for (const bin of folders) yield { bin, libraries: [] };
 }

@@ -66,6 +66,8 @@ export interface Layout {
   native: string;
   /** Names the server that stays when its last user leaves. */
   kept: string;
+  /** Says that a service starts and stops the server, and nobody else. */
+  service: string;
 }
 
 /** The paths inside `dataDir` (relative to the current folder if it is relative). */
@@ -81,6 +83,7 @@ export function layoutOf(dataDir: string): Layout {
     links: join(home, 'links'),
     native: join(home, 'native-'),
     kept: join(home, 'kept'),
+    service: join(home, 'service'),
   };
 }
 

@@ -9,6 +9,7 @@ import { type Layout, layoutOf } from './data-dir.js';
 import { join, type Membership } from './membership.js';
 import { chooseOwner, makeFolders, type Owner } from './owner.js';
 import { inspect } from './postmaster.js';
+import { refuseServices } from './run-by-service.js';
 import { isKept, keepRunning, launch, stopServer } from './server.js';
 
 export interface EmbeddedOptions {
@@ -82,6 +83,7 @@ async function enter(layout: Layout, owner: Owner | null, options: EmbeddedOptio
     const { state, port } = await inspect(layout.cluster);
     if (state === 'absent' || state === 'stopped') {
       if (options.insideAttempt) throw insideAttempt();
+      await refuseServices(layout, 'start');
       const failure = await start(layout, owner, options);
       if (failure !== null) await sleep(PAUSES_MS[failures.push(failure) - 1]);
     } else {

@@ -1,3 +1,5 @@
 export { accountHome, defaultDataDir, type HomeHints } from './data-dir.js';
 export { type Embedded, type EmbeddedOptions, startEmbedded } from './embedded.js';
 export { type EmbeddedStatus, embeddedStatus, stopEmbedded } from './operate.js';
+export { forgetOldPrograms, type PreparedServer, prepareEmbedded } from './prepare.js';
+export { markService } from './run-by-service.js';

@@ -43,14 +43,12 @@ async function link(target: string, path: string): Promise<void> {
 
 /**
  * Copies the package's `native` (62 MB) into the data folder, readable for all, once per version of the package.
- * Only for a stopped server: the copies of other versions are removed.
  * @returns The copy's folder.
  */
 export async function copyNative(native: string, layout: Layout): Promise<string> {
   const { version } = JSON.parse(await readFile(join(native, '..', 'package.json'), 'utf8'));
   const copy = `${layout.native}${version}`;
   if (!(await stat(copy).catch(whenMissing))) {
-    await removeOthers(layout);
     const fresh = freshName(copy);
     await cp(native, join(fresh, 'native'), { recursive: true, filter: (path) => !path.endsWith('.a') });
     await openForAll(fresh);
@@ -60,10 +58,13 @@ export async function copyNative(native: string, layout: Layout): Promise<string
   return join(copy, 'native');
 }
 
-async function removeOthers(layout: Layout): Promise<void> {
+/** Removes the copies, but for the one that `kept` lies in. The server that runs must be of that one. */
+export async function removeCopies(layout: Layout, kept: string): Promise<void> {
   const prefix = basename(layout.native);
   const copies = (await readdir(layout.home)).filter((name) => name.startsWith(prefix) && !name.includes('.new-'));
-  for (const name of copies) await rm(join(layout.home, name), { recursive: true, force: true });
+  for (const copy of copies.map((name) => join(layout.home, name))) {
+    if (!kept.startsWith(`${copy}/`)) await rm(copy, { recursive: true, force: true });
+  }
 }
 
 /** A package installed under a umask of 077 is closed to others, and so is its copy. */

@@ -4,6 +4,7 @@ import { clusterMajor, readPassword, urlOf } from './cluster.js';
 import { layoutOf } from './data-dir.js';
 import { clientsOf } from './membership.js';
 import { inspect, type ServerState } from './postmaster.js';
+import { refuseServices } from './run-by-service.js';
 import { stopServer } from './server.js';
 
 /** What `cape-worker db status` shows. */
@@ -41,12 +42,15 @@ export async function embeddedStatus({ dataDir }: { dataDir: string }): Promise<
 /**
  * Stops the server of a data folder, whoever uses it: their queries fail, and they start no other.
  * @param force Does not wait for sessions to end or data to be written: the next start recovers, nothing committed is lost.
- * @throws CapeError database where it does not stop within a minute, or runs under another user.
+ * @throws CapeError database where it does not stop within a minute, or runs under another user; refused where a service
+ *   runs it, which would start it again.
  */
 export async function stopEmbedded(
   { dataDir }: { dataDir: string },
   force = false,
 ): Promise<'stopped' | 'not running'> {
-  const stopped = await stopServer(layoutOf(dataDir).cluster, force ? 'SIGQUIT' : 'SIGINT');
+  const layout = layoutOf(dataDir);
+  await refuseServices(layout, 'stop');
+  const stopped = await stopServer(layout.cluster, force ? 'SIGQUIT' : 'SIGINT');
   return stopped ? 'stopped' : 'not running';
 }

@@ -11,6 +11,7 @@ import type { Owner } from './owner.js';
 import { choosePort } from './port.js';
 import { inspect, removeBlockingPidFile } from './postmaster.js';
 import { type Programs, reasonOf, spawnProgram } from './process.js';
+import { serviceOf } from './run-by-service.js';
 
 /** How often its file is looked at. A warm start takes 40 to 130 ms, a stop 25 ms. */
 const STEP_MS = 10;
@@ -35,6 +36,11 @@ const SETTINGS = {
   log_truncate_on_rotation: 'on',
 };
 
+/** What `postgres` is told on its command line, `name=value` each. */
+export function serverSettings(port: number): string[] {
+  return Object.entries({ ...SETTINGS, port }).map(([name, value]) => `${name}=${value}`);
+}
+
 /**
  * Starts the server of a stopped cluster and waits until it is ready, which after a crash may take minutes.
  * @returns Null once it is ready, or why it ended before. Where another process started one first that is no failure.
@@ -42,7 +48,7 @@ const SETTINGS = {
 export async function launch(layout: Layout, programs: Programs, owner: Owner | null): Promise<string | null> {
   await removeBlockingPidFile(layout.cluster);
   const port = await choosePort(layout);
-  const settings = Object.entries({ ...SETTINGS, port }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const settings = serverSettings(port).flatMap((setting) => ['-c', setting]);
   const child = spawnProgram(programs, 'postgres', ['-D', layout.cluster, ...settings], {
     owner,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -129,6 +135,7 @@ export async function keepRunning(layout: Layout): Promise<void> {
 
 /** Whether the running server is to stay when its last user leaves. */
 export async function isKept(layout: Layout): Promise<boolean> {
+  if ((await serviceOf(layout)) !== null) return true;
   const kept = await readFile(layout.kept, 'utf8').catch(whenMissing);
   return kept !== null && kept === (await inspect(layout.cluster)).id;
 }
