@@ -25,6 +25,8 @@ export interface TestDatabaseOptions {
 
 const created: (TestDatabase & { name: string })[] = [];
 let failed = false;
+/** Each drop is a checkpoint. The tests of stopping have sixty databases, and a busy machine takes over a second each. */
+const DROP_MS = 600_000;
 
 /** Gives a new database. It is dropped after the file's last test, unless one failed: then it is kept and named. */
 export async function createTestDatabase({ empty = false }: TestDatabaseOptions = {}): Promise<TestDatabase> {
@@ -51,12 +53,14 @@ afterEach(({ task }) => {
 });
 
 afterAll(async () => {
-  for (const { name, ownerUrl, close } of created.splice(0)) {
-    await close();
-    if (failed) console.error(`a test failed; its database is kept: ${ownerUrl}`);
-    else await asAdmin((admin) => admin.unsafe(`drop database if exists ${name} with (force)`));
-  }
-});
+  const all = created.splice(0);
+  await Promise.all(all.map(({ close }) => close()));
+  for (const { ownerUrl } of failed ? all : []) console.error(`a test failed; its database is kept: ${ownerUrl}`);
+  if (failed) return;
+  await asAdmin(async (admin) => {
+    for (const { name } of all) await admin.unsafe(`drop database if exists ${name} with (force)`);
+  });
+}, DROP_MS);
 
 async function asAdmin(work: (admin: postgres.Sql) => Promise<unknown>): Promise<void> {
   const admin = postgres(inject('serverUrl'), { max: 1, onnotice: () => {} });
