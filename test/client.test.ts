@@ -6,6 +6,7 @@ import { settle } from '../src/queue/settle.js';
 import { type Actor, actor, claimAs, done, ended } from './queue/actors.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { startProxy } from './support/proxy.js';
+import { until } from './support/until.js';
 
 let t: TestDatabase;
 let worker: Actor;
@@ -90,7 +91,8 @@ describe('wait', () => {
     const waiting = far.wait(id, { onTrouble: (message) => troubles.push(message) });
     proxy.mode = 'refuse';
     proxy.reset();
-    await setTimeout(400);
+    await until(() => troubles.length > 0);
+    await setTimeout(400); // further tries
     const [claimed] = await claimAs(t.db, worker);
     await settle(t.db, [done(claimed!)]);
     proxy.mode = 'pass';

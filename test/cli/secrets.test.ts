@@ -163,7 +163,7 @@ describe('the error is without it where the database', () => {
     const cwd = emptyFolder();
     const running = start(args, { env: { DATABASE_URL: url, CAPE_LOG_LEVEL: 'debug' }, cwd });
     // A worker may wait for what it takes to be out of reach; everything else ends by itself.
-    const patience = setTimeout(() => args[0] === 'run' && running.process.kill('SIGTERM'), 10_000);
+    const patience = setTimeout(() => args[0] === 'run' && running.process.kill('SIGTERM'), 30_000);
     const { code, stdout, stderr } = await running.ended;
     clearTimeout(patience);
     expect([64, 69, 78], `${args.join(' ')}: ${stdout}${stderr}`).toContain(code);

@@ -69,7 +69,7 @@ describe.skipIf(pgbouncerProgram === undefined)('through pgbouncer', () => {
       const done = await add('sleep 0.1');
       expect(await completed(done)).toMatchObject({ attempt: 1, assigned_worker_id: 'polls' });
       await until(() => worker.output().includes('notifications do not pass'));
-      expect(worker.output()).toContain('CAPE_LISTEN_URL may lead past it; polling every 300ms');
+      await until(() => worker.output().includes('CAPE_LISTEN_URL may lead past it; polling every 300ms'));
       const waiting = [await add('sleep 0'), await add('sleep 0')];
       for (const id of waiting) await completed(id);
       expect(worker.output().match(/WARNING/g)).toHaveLength(1);
@@ -188,7 +188,7 @@ describe.skipIf(pgbouncerProgram === undefined)('through pgbouncer', () => {
       expect(await issue(long)).toMatchObject({ attempt: 1 });
       expect(starts()).toHaveLength(61);
       expect(await sql`select from cape_issues where failures + crashes > 0`).toHaveLength(0);
-      for (const worker of workers) expect(worker.output()).toContain('the database is back after');
+      for (const worker of workers) await until(() => worker.output().includes('the database is back after'));
     });
 
     test('a statement that gets no answer is given up at its deadline, and the next one is answered', async () => {

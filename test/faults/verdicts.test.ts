@@ -22,7 +22,8 @@ describe('a worker that has to leave while the database is away', () => {
     const worker = await start('leaver');
     const id = await endedUnwritten('leaver');
     await stopNow(worker);
-    expect(worker.output()).toContain(`issue ${id}: the outcome could not be written; it is kept on disk`);
+    // What it said last may be read after its end is known.
+    await until(() => worker.output().includes(`issue ${id}: the outcome could not be written; it is kept on disk`));
     back();
     await start('leaver');
     await expectWrittenOnce(id, 'leaver');
