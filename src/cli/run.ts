@@ -3,6 +3,8 @@ import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../co
 import { CapeError, EXIT, messageOf } from '../core/errors.js';
 import { keepOutputSmall } from '../log/service-output.js';
 import { openLog, type WorkerLog } from '../log.js';
+import { whyEverythingEnds } from '../service/host-end.js';
+import { type Notifying, startNotifying } from '../service/notify.js';
 import { command } from './command.js';
 import { nameOfDatabase, type OpenDatabase, openDatabase } from './database.js';
 import { groupedSettingOptions, settingFlags } from './setting-options.js';
@@ -26,46 +28,55 @@ export const run = command({
     // Before a log is opened, or a database started, for nothing.
     const { findCommand } = await import('../worker/find-command.js');
     findCommand(loaded.config, loaded.environment);
-    const log = await openWorkerLog(loaded, workerId);
+    const { checkListenUrl } = await import('../worker/hearing.js');
+    checkListenUrl(loaded.config);
+    const secrets = await secretsIn(loaded);
+    const log = await openWorkerLog(loaded, workerId, secrets);
+    const manager = startNotifying(loaded.environment, { log, secrets });
     const { logDir: dir, logMaxSize: maxSize } = loaded.config;
     const stopLooking = keepOutputSmall({ dir, workerId, maxSize, say: (line) => log.warn(line) });
     try {
-      return await runWith(loaded, log);
+      return await runWith(loaded, log, manager);
     } catch (error) {
       // For whoever finds only the log file: the console has a line of its own, which is gone with its terminal.
       log.errorInFile(messageOf(error));
+      await manager.close(messageOf(error));
       throw error;
     } finally {
+      await manager.close(null);
       stopLooking();
       await log.close();
     }
   },
 });
 
-async function openWorkerLog(loaded: LoadedConfig, workerId: string): Promise<WorkerLog> {
+async function secretsIn({ config: { databaseUrl, listenUrl } }: LoadedConfig): Promise<string[]> {
+  const { secretsOf } = await import('../db/url.js');
+  return [databaseUrl, listenUrl].flatMap((url) => (url === undefined ? [] : secretsOf(url)));
+}
+
+async function openWorkerLog(loaded: LoadedConfig, workerId: string, secrets: string[]): Promise<WorkerLog> {
   const { logDir: dir, logLevel: level, logFormat: format, logMaxSize: maxSize, logMaxDays: maxDays } = loaded.config;
   const colors = process.stdout.isTTY === true && !loaded.environment.NO_COLOR;
-  const { checkListenUrl } = await import('../worker/hearing.js');
-  checkListenUrl(loaded.config);
-  const { secretsOf } = await import('../db/url.js');
-  const { databaseUrl, listenUrl } = loaded.config;
-  const secrets = [databaseUrl, listenUrl].flatMap((url) => (url === undefined ? [] : secretsOf(url)));
   return openLog({ workerId, dir, level, format, maxSize, maxDays, console: process.stdout, colors, secrets });
 }
 
-async function runWith(loaded: LoadedConfig, log: WorkerLog): Promise<number> {
+async function runWith(loaded: LoadedConfig, log: WorkerLog, manager: Notifying): Promise<number> {
   for (const warning of loaded.warnings) log.warn(warning);
   // Before a database is started: one that is left in the middle of it would run on for nobody.
   const signals = new Signals();
   try {
-    const opening = openDatabase(loaded, (line) => log.info(line));
+    const opening = manager.during(
+      'starting the database',
+      openDatabase(loaded, (line) => log.info(line)),
+    );
     const database = await Promise.race([opening, signals.patience]);
     if (database === null) {
       log.info('stopped while the database was still being started');
       return EXIT.ok;
     }
     try {
-      return await workOn(database, loaded, log, signals);
+      return await workOn(database, loaded, { log, signals, manager });
     } finally {
       await database.release();
     }
@@ -74,12 +85,33 @@ async function runWith(loaded: LoadedConfig, log: WorkerLog): Promise<number> {
   }
 }
 
-async function workOn(database: OpenDatabase, loaded: LoadedConfig, log: WorkerLog, signals: Signals): Promise<number> {
+interface Surroundings {
+  readonly log: WorkerLog;
+  readonly signals: Signals;
+  readonly manager: Notifying;
+}
+
+async function workOn(
+  database: OpenDatabase,
+  loaded: LoadedConfig,
+  { log, signals, manager }: Surroundings,
+): Promise<number> {
   await sayWhere(database, log);
   const { IssueWorker } = await import('../worker/issue-worker.js');
   const { config, environment } = loaded;
-  const worker = IssueWorker.fromConfig(config, { databaseUrl: database.url, log, environment });
+  const worker = IssueWorker.fromConfig(config, {
+    databaseUrl: database.url,
+    log,
+    environment,
+    onState: manager.state,
+  });
   signals.attach(() => worker.stop());
+  // A service is told to stop by SIGTERM, be it alone or with the whole machine.
+  const ask = whyEverythingEnds(environment);
+  void signals.first.then(async (name) => {
+    const why = name === 'SIGTERM' ? await ask() : null;
+    if (why !== null) worker.endNow(why);
+  });
   return Promise.race([worker.run().then(() => EXIT.ok), signals.third]);
 }
 
