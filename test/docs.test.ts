@@ -127,14 +127,17 @@ describe('commands', () => {
         (option) =>
           !shared.has(option) || (listed.name === 'issues add' && !['schema', 'data-dir', 'env-file'].includes(option)),
       );
-      for (const option of own) expect(sectionOf(listed.name), listed.name).toContain(`--${option}`);
+      // An option that is on by default is documented as what switches it off.
+      for (const option of own) expect(sectionOf(listed.name), listed.name).toMatch(new RegExp(`--(no-)?${option}\\b`));
     }
   });
 
   test('every option named in a sentence exists', async () => {
     const commands = await Promise.all(COMMANDS.map((listed) => listed.load()));
-    const known = new Set(commands.flatMap(({ options }) => Object.keys(options)).concat('help', 'no-migrate'));
-    const others = new Set(['--omit=optional', '--no-', ...optionsOfChaos()]);
+    const options = commands.flatMap((command) => Object.entries(command.options));
+    const negated = options.flatMap(([name, { type }]) => (type === 'boolean' ? [`no-${name}`] : []));
+    const known = new Set([...options.map(([name]) => name), ...negated, 'help']);
+    const others = new Set(['--omit=optional', '--preserve-env=', '--no-', ...optionsOfChaos()]);
     const unknown = PAGES.flatMap((page) =>
       spans(page)
         .flatMap((span) => span.match(/(?<![\w-])--[a-z][a-z=-]*/g) ?? [])

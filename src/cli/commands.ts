@@ -6,6 +6,7 @@ export const DEFAULT_COMMAND = 'run';
 
 export const GROUPS: Readonly<Record<string, string>> = {
   issues: 'Add, list, show, retry, cancel, assign and delete issues; print their logs',
+  service: 'Install workers as services of this machine (systemd, launchd), upgrade and remove them',
   db: "Start, stop and look at the user's embedded Postgres",
 };
 
@@ -63,6 +64,26 @@ export const COMMANDS: readonly Listed[] = [
     name: 'migrate',
     about: 'Bring the database schema up to date',
     load: async () => (await import('./migrate.js')).migrate,
+  },
+  {
+    name: 'service install',
+    about: 'Install a worker as a service, or bring one up to date',
+    load: async () => (await import('./service-install.js')).install,
+  },
+  {
+    name: 'service uninstall',
+    about: 'Stop a service and remove it',
+    load: async () => (await import('./service-uninstall.js')).uninstall,
+  },
+  {
+    name: 'service upgrade',
+    about: 'Bring installed services up to this program',
+    load: async () => (await import('./service-upgrade.js')).upgrade,
+  },
+  {
+    name: 'service render',
+    about: 'Print what install would write',
+    load: async () => (await import('./service-render.js')).render,
   },
   {
     name: 'db start',

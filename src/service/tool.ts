@@ -24,7 +24,8 @@ export interface ToolOptions {
 export async function runTool(file: string, args: readonly string[], options: ToolOptions = {}): Promise<ToolAnswer> {
   const { timeoutMs = DEADLINE_MS } = options;
   const env = { ...options.env, LC_ALL: 'C' };
-  const result = await execa(file, args, { reject: false, timeout: timeoutMs, stdin: 'ignore', env });
+  // The folder of whoever asks may be closed to the account that a tool runs as.
+  const result = await execa(file, args, { reject: false, timeout: timeoutMs, stdin: 'ignore', env, cwd: '/' });
   const { exitCode, stdout, stderr, shortMessage } = result;
   const said = stderr.trim().split('\n').at(-1) || stdout.trim().split('\n').at(-1) || shortMessage;
   return { code: exitCode ?? null, stdout, stderr, problem: exitCode === 0 ? '' : `${said}` };

@@ -1,0 +1,43 @@
+/** What the commands about services share: where they run, which scope is meant. */
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../config.js';
+import { CapeError } from '../core/errors.js';
+import { workerIdSchema } from '../core/issue.js';
+import { type Host, hostOf } from '../service/host.js';
+import { type Program, programOf } from '../service/program.js';
+import type { Scope } from '../service/spec.js';
+import { flag } from './command.js';
+import { checked } from './values.js';
+
+export const SCOPE_OPTIONS = {
+  system: flag('A service of the machine, started with it; needs root'),
+  user: flag('A service of your own, under your own manager'),
+};
+
+export interface ScopeFlags {
+  readonly system?: boolean;
+  readonly user?: boolean;
+}
+
+/** @throws CapeError `usage` for both at once */
+export function scopeOf(flags: ScopeFlags): Scope | undefined {
+  if (flags.system && flags.user) {
+    throw new CapeError('usage', '--system: got it together with --user; choose one of the two');
+  }
+  if (flags.system) return 'system';
+  return flags.user ? 'user' : undefined;
+}
+
+/** The machine and who asks. The environment alone: no file changes which services there are. */
+export function thisHost(): Host {
+  return hostOf(loadConfig({ only: [], dotenv: false }).environment);
+}
+
+/** @throws CapeError `usage` for an id that no worker may have */
+export function workerIdOf(word: string | undefined): string {
+  return checked('worker id', workerIdSchema, word ?? '');
+}
+
+export function thisProgram(): Program {
+  return programOf(fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)), process.execPath);
+}

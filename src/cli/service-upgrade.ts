@@ -1,0 +1,73 @@
+/** `service upgrade`: installed services brought up to this program, and restarted where theirs is older. */
+import { EXIT } from '../core/errors.js';
+import type { Host } from '../service/host.js';
+import type { InstalledService } from '../service/installed.js';
+import type { Program } from '../service/program.js';
+import { command, flag, JSON_OPTION } from './command.js';
+import { print, printJson } from './output.js';
+import { SCOPE_OPTIONS, type ScopeFlags, scopeOf, thisHost, thisProgram, workerIdOf } from './service-options.js';
+import { Progress, printInstalled, printPlan, requireRoot } from './service-output.js';
+
+interface UpgradeFlags extends ScopeFlags {
+  readonly wait?: boolean;
+  readonly 'dry-run'?: boolean;
+  readonly json?: boolean;
+}
+
+export const upgrade = command<UpgradeFlags>({
+  operands: '[worker-id..]',
+  count: { min: 0, max: 1000 },
+  options: {
+    ...SCOPE_OPTIONS,
+    wait: flag('Wait for running issues before each restart; `--no-wait` only asks for the restarts'),
+    'dry-run': flag('Print what would be changed, and do nothing'),
+    ...JSON_OPTION,
+  },
+  examples: [
+    ['service upgrade', 'all of them, one after another'],
+    ['service upgrade alleycat-1 --no-wait', 'this one, when its running issues have ended'],
+  ],
+  async run({ words, flags }) {
+    const host = thisHost();
+    const services = await servicesOf(words, flags, host);
+    if (!flags['dry-run']) for (const { scope } of services) requireRoot(scope, host, ['upgrade', ...words].join(' '));
+    const program = thisProgram();
+    const results: unknown[] = [];
+    let failed = false;
+    for (const service of services) {
+      const result = await upgradeOne(service, program, flags, host);
+      failed ||= result.problem !== null;
+      results.push(result);
+    }
+    if (flags.json && !flags['dry-run']) printJson(results);
+    else if (services.length === 0) print('no service is installed');
+    return failed ? EXIT.refused : EXIT.ok;
+  },
+});
+
+/** Those that are named; else all that whoever asks may change. */
+async function servicesOf(words: readonly string[], flags: UpgradeFlags, host: Host): Promise<InstalledService[]> {
+  const { findService, installedServices } = await import('../service/installed.js');
+  const scope = scopeOf(flags);
+  if (words.length === 0) return installedServices(host, scope ?? (host.uid === 0 ? undefined : 'user'));
+  return Promise.all([...new Set(words)].map((word) => findService(workerIdOf(word), host, scope)));
+}
+
+async function upgradeOne(service: InstalledService, program: Program, flags: UpgradeFlags, host: Host) {
+  const { planInstall } = await import('../service/plan.js');
+  const { isNewerThan } = await import('../service/program.js');
+  const { workerId, scope, manager } = service;
+  const wish = { workerId, scope, variables: {}, database: {}, askPath: false };
+  const plan = await planInstall(wish, manager, program, host);
+  if (flags['dry-run']) {
+    printPlan(plan, [], flags.json === true);
+    return { workerId, problem: null };
+  }
+  const { install } = await import('../service/install.js');
+  const renew = plan.state?.since != null && isNewerThan(program, plan.state.since);
+  const progress = new Progress(flags.json === true);
+  const options = { start: true, wait: flags.wait ?? true, renew, ...progress.handlers };
+  const installed = await install(plan, program, host, options);
+  if (!flags.json) printInstalled(installed, plan);
+  return installed;
+}

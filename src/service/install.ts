@@ -1,0 +1,109 @@
+/** Installing: the plan is looked over, carried out, and the service waited for until it is really up. */
+import { carryOut } from './carry-out.js';
+import { readEnvFile } from './env-file.js';
+import type { Host } from './host.js';
+import type { ServiceManager, ServiceState } from './manager.js';
+import { isUnchanged, type Plan } from './plan.js';
+import { preflight } from './preflight.js';
+import type { Program } from './program.js';
+import { redactLines } from './redact.js';
+import { readServiceSettings } from './service-settings.js';
+import { awaitUp } from './verify.js';
+import { readRows } from './worker-row.js';
+
+export interface InstallOptions {
+  /** False: neither started nor restarted, but enabled. */
+  readonly start: boolean;
+  /** False: a restart is asked for and not waited for. */
+  readonly wait: boolean;
+  /** Restarts what runs even where no file changes: its program did. */
+  readonly renew: boolean;
+  /** Told of each thing that is done. */
+  readonly say: (line: string) => void;
+  /** Told how the service is doing while it is waited for. */
+  readonly onState: (state: ServiceState) => void;
+}
+
+export interface Installed {
+  readonly workerId: string;
+  readonly scope: string;
+  /** As the manager calls it. */
+  readonly name: string;
+  readonly account: string;
+  readonly file: string;
+  readonly envFile: string;
+  /** Paths that were written. */
+  readonly written: readonly string[];
+  readonly action: 'none' | 'started' | 'restarted' | 'restart asked for' | 'not started';
+  readonly pid: number | null;
+  readonly warnings: readonly string[];
+  /** Why it did not come up; null where it did, or was not waited for. */
+  readonly problem: string | null;
+  /** The end of its log, where it did not come up. */
+  readonly log: readonly string[];
+}
+
+const LOG_LINES = 20;
+
+/** @throws CapeError where it can't be installed; one that does not come up is an answer */
+export async function install(plan: Plan, program: Program, host: Host, options: InstallOptions): Promise<Installed> {
+  const { manager, workerId, spec, state } = plan;
+  const doubts = await preflight(plan, program, host);
+  const { written, warnings } = await carryOut(plan, host, options.say);
+  const runs = state !== null && ['running', 'starting'].includes(state.active);
+  const action = actionFor(options, runs, !isUnchanged(plan) || options.renew);
+  const installed: Installed = {
+    workerId,
+    scope: spec.scope,
+    name: manager.nameOf(workerId),
+    account: spec.account.name,
+    file: plan.unit.path,
+    envFile: spec.envFile,
+    written,
+    action,
+    pid: runs ? state.pid : null,
+    warnings: [...doubts, ...warnings],
+    problem: null,
+    log: [],
+  };
+  const begin = beginning(action, manager, workerId);
+  if (action === 'started' || action === 'restarted' || isStarting(state)) {
+    return { ...installed, ...(await bringUp(plan, begin, action === 'restarted' ? installed.pid : null, options)) };
+  }
+  await begin;
+  return installed;
+}
+
+async function beginning(action: Installed['action'], manager: ServiceManager, workerId: string): Promise<void> {
+  if (action === 'started') await manager.start(workerId);
+  else if (action.startsWith('restart')) await manager.restart(workerId);
+}
+
+function isStarting(state: ServiceState | null): boolean {
+  return state?.active === 'starting';
+}
+
+function actionFor({ start, wait }: InstallOptions, runs: boolean, changed: boolean): Installed['action'] {
+  if (runs && !changed) return 'none';
+  if (!start) return 'not started';
+  if (!runs) return 'started';
+  return wait ? 'restarted' : 'restart asked for';
+}
+
+/** @param asked settles when the manager has taken the wish: launchd not before the old process has gone */
+async function bringUp(plan: Plan, asked: Promise<void>, oldPid: number | null, { onState }: InstallOptions) {
+  const { manager, workerId, spec } = plan;
+  const { config } = readServiceSettings(spec);
+  const rows = config.databaseUrl === undefined ? null : readRows({ ...config, databaseUrl: config.databaseUrl });
+  try {
+    if (oldPid === null) await asked;
+    // A refusal ends the waiting; a wish that was taken does not.
+    const refused = asked.then(() => new Promise<never>(() => {}));
+    const up = await Promise.race([awaitUp({ manager, workerId, rows, oldPid, onState }), refused]);
+    if (up.up) return { pid: up.state.pid };
+    const lines = await manager.lastLines(workerId, LOG_LINES);
+    return { pid: up.state.pid, problem: up.why, log: redactLines(lines, readEnvFile(spec.envFile).values) };
+  } finally {
+    await rows?.close();
+  }
+}

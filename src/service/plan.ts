@@ -1,0 +1,168 @@
+/** What installing a service comes down to, as data: which files with which text, and how things stand. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { CapeError } from '../core/errors.js';
+import { chooseAccount, type FoundAccount } from './account.js';
+import { type EnvFile, readEnvFile } from './env-file.js';
+import { changeEnvText } from './env-text.js';
+import type { Host } from './host.js';
+import { type InstalledService, readInstalled } from './installed.js';
+import { loginPath, servicePath } from './login-path.js';
+import type { ServiceManager, ServiceState } from './manager.js';
+import { envFileOf, type Places, placesOf } from './places.js';
+import type { Program } from './program.js';
+import { checkSettings, type ServiceSettings } from './service-settings.js';
+import type { Scope, ServiceSpec } from './spec.js';
+
+/** What was asked for. What is undefined stays as it is installed, else it gets its default. */
+export interface InstallWish {
+  readonly workerId: string;
+  readonly scope: Scope;
+  readonly runAs?: string | undefined;
+  readonly allowRoot?: boolean | undefined;
+  /** Absolute, as the two folders. */
+  readonly envFile?: string | undefined;
+  readonly workingDir?: string | undefined;
+  readonly logDir?: string | undefined;
+  readonly harden?: boolean | undefined;
+  readonly withDatabase?: boolean | undefined;
+  /** Variables for the env file; null removes one. */
+  readonly variables: Readonly<Record<string, string | null>>;
+  /** DATABASE_URL, and what goes with it, of whoever installs: taken where the env file has none. */
+  readonly database: Readonly<Record<string, string>>;
+  /** Asks the account anew for its PATH; else the installed one stays. */
+  readonly askPath: boolean;
+}
+
+export interface PlannedFile {
+  readonly path: string;
+  /** Null where there is none yet. */
+  readonly before: string | null;
+  readonly after: string;
+}
+
+export interface Plan {
+  readonly workerId: string;
+  readonly manager: ServiceManager;
+  readonly places: Places;
+  readonly account: FoundAccount;
+  readonly spec: ServiceSpec;
+  readonly unit: PlannedFile;
+  readonly env: PlannedFile;
+  /** The database of the env file may be replaced: it was installed with this service. */
+  readonly ownsDatabase: boolean;
+  /** The env file has another mode or owner than it must have. */
+  readonly envLoose: boolean;
+  /** The worker's settings as it will have them. */
+  readonly settings: ServiceSettings;
+  /** Null where the manager can't be asked (yet). */
+  readonly state: ServiceState | null;
+}
+
+/** @throws CapeError `usage`, `config` or `refused`, before anything is changed */
+export async function planInstall(
+  wish: InstallWish,
+  manager: ServiceManager,
+  program: Program,
+  host: Host,
+): Promise<Plan> {
+  const { workerId, scope } = wish;
+  const installed = installedOr(wish, manager);
+  const account = await chooseAccount(
+    { scope, runAs: wish.runAs, allowRoot: wish.allowRoot ?? false, installed: installed?.spec.account ?? null },
+    host,
+  );
+  const places = placesOf(scope, host);
+  const envFile = wish.envFile ?? installed?.spec.envFile ?? envFileOf(places, workerId);
+  const env = readEnvFile(envFile);
+  const folders = foldersOf({ wish, installed, env, program, account, places });
+  const after = changeEnvText(env.text ?? '', variablesFor(wish, env, folders.logDir));
+  const settings = checkSettings(workerId, envFile, after, folders.workingDir);
+  const withDatabase = wish.withDatabase ?? installed?.spec.withDatabase ?? false;
+  if (settings.config.databaseUrl === undefined && !withDatabase) throw noDatabase(envFile);
+  const spec: ServiceSpec = {
+    workerId,
+    scope,
+    account: { name: account.name, uid: account.uid, gid: account.gid, group: account.group, home: account.home },
+    node: program.node,
+    program: program.main,
+    envFile,
+    ...folders,
+    path: await pathOf(wish, installed, account, program, host),
+    harden: wish.harden ?? installed?.spec.harden ?? false,
+    withDatabase,
+    graceMs: settings.config.grace,
+  };
+  return {
+    workerId,
+    manager,
+    places,
+    account,
+    spec,
+    unit: { path: manager.fileOf(workerId), before: installed?.text ?? null, after: manager.render(spec) },
+    env: { path: envFile, before: env.text, after },
+    ownsDatabase: installed?.spec.withDatabase ?? false,
+    envLoose: env.text !== null && (env.mode !== 0o600 || env.uid !== account.uid),
+    settings,
+    // A user's own systemd may not run before lingering is switched on.
+    state: await manager.state(workerId).catch(() => null),
+  };
+}
+
+function installedOr({ workerId, scope }: InstallWish, manager: ServiceManager): InstalledService | undefined {
+  const file = manager.fileOf(workerId);
+  const [installed] = readInstalled(workerId, scope, manager);
+  if (installed || !existsSync(file)) return installed;
+  throw new CapeError(
+    'refused',
+    `${file} is there, and this program did not write it: look at it, stop what it runs, and move it away`,
+  );
+}
+
+function noDatabase(envFile: string): CapeError {
+  return new CapeError(
+    'config',
+    'DATABASE_URL: got nothing; a service needs a database: --with-database installs one, else set it in the ' +
+      `environment of this command (sudo: --preserve-env=DATABASE_URL), in .env, or in ${envFile}`,
+  );
+}
+
+interface Known {
+  readonly wish: InstallWish;
+  readonly installed: InstalledService | undefined;
+  readonly env: EnvFile;
+  readonly program: Program;
+  readonly account: FoundAccount;
+  readonly places: Places;
+}
+
+function foldersOf({ wish, installed, env, program, account, places }: Known) {
+  const { clone, root } = program;
+  return {
+    workingDir: wish.workingDir ?? installed?.spec.workingDir ?? (clone ? root : account.home),
+    logDir:
+      wish.logDir ?? env.values.CAPE_LOG_DIR ?? installed?.spec.logDir ?? (clone ? join(root, 'logs') : places.logDir),
+  };
+}
+
+/** What is written into the env file; what it has of the database stays. */
+function variablesFor({ variables, database, withDatabase }: InstallWish, { values }: EnvFile, logDir: string) {
+  const named = values.DATABASE_URL !== undefined || withDatabase === true;
+  return { ...(named ? {} : database), ...variables, CAPE_LOG_DIR: logDir };
+}
+
+async function pathOf(
+  { askPath }: InstallWish,
+  installed: InstalledService | undefined,
+  account: FoundAccount,
+  { node }: Program,
+  host: Host,
+): Promise<string> {
+  const asked = askPath || !installed ? await loginPath(account, host) : null;
+  return servicePath(node, asked ?? installed?.spec.path ?? null, host.platform);
+}
+
+/** True where nothing has to be written. */
+export function isUnchanged({ unit, env, envLoose }: Plan): boolean {
+  return unit.before === unit.after && env.before === env.after && !envLoose;
+}
