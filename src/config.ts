@@ -206,6 +206,14 @@ function unknownNames(values: Readonly<Record<string, string | undefined>>, wher
     .map((name) => `${where}: unknown variable ${oneLine(name)}; did you mean ${closest(name, known)}?`);
 }
 
+/** The environment as it would be if nobody had set a setting in it. */
+export function withoutSettings(env: Variables): Variables {
+  const names = new Set(
+    Object.values(SETTINGS).flatMap((setting) => [setting.env, negatedName(setting) ?? setting.env]),
+  );
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
+}
+
 /** A file can't say which file is read. */
 function ownName({ name, values }: Dotenv): string[] {
   const { env } = SETTINGS.envFile;

@@ -120,12 +120,13 @@ describe('commands', () => {
   });
 
   test("each one's own options are in its section", async () => {
-    const shared = new Set(['json', ...Object.keys(SETTINGS).map(optionName)]);
+    const shared = new Set(['json', 'service', ...Object.keys(SETTINGS).map(optionName)]);
     for (const listed of COMMANDS) {
       const own = Object.keys((await listed.load()).options).filter(
         // A setting's name means the setting where `run` takes it, and the command's own option elsewhere.
         (option) =>
-          !shared.has(option) || (listed.name === 'issues add' && !['schema', 'data-dir', 'env-file'].includes(option)),
+          !shared.has(option) ||
+          (listed.name === 'issues add' && !['schema', 'data-dir', 'env-file', 'service'].includes(option)),
       );
       // An option that is on by default is documented as what switches it off.
       for (const option of own) expect(sectionOf(listed.name), listed.name).toMatch(new RegExp(`--(no-)?${option}\\b`));

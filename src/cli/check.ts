@@ -1,16 +1,17 @@
 /** `check`: would a worker run here? Starts nothing and changes nothing; a line for each thing that it needs. */
-import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../config.js';
+import { type LoadedConfig, SETTINGS, type SettingName } from '../config.js';
 import { CapeError, EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { checkDatabase } from './check-database.js';
 import { checkCommand, checkLogDir, checkWorkingDir } from './check-host.js';
 import { command, JSON_OPTION } from './command.js';
 import type { Finding } from './finding.js';
+import { loadSettings, SERVICE_OPTION } from './load-settings.js';
 import { mark, print, printJson } from './output.js';
-import { groupedSettingOptions, settingFlags } from './setting-options.js';
+import { groupedSettingOptions } from './setting-options.js';
 
 export const check = command<{ readonly json?: boolean }>({
-  options: { ...JSON_OPTION, ...groupedSettingOptions(Object.keys(SETTINGS) as SettingName[]) },
+  options: { ...JSON_OPTION, ...SERVICE_OPTION, ...groupedSettingOptions(Object.keys(SETTINGS) as SettingName[]) },
   examples: [
     ['check', 'a line each; exit 0 where a worker could run, 78 where not'],
     ['check --command ./agent.sh', 'with a flag of `run`'],
@@ -26,7 +27,7 @@ export const check = command<{ readonly json?: boolean }>({
 async function findAll(flags: object): Promise<Finding[]> {
   let loaded: LoadedConfig;
   try {
-    loaded = loadConfig({ flags: settingFlags(flags) });
+    loaded = await loadSettings(flags);
   } catch (error) {
     if (!(error instanceof CapeError)) throw error;
     // Nothing else can be looked at: which database, which command?

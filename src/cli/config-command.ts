@@ -1,23 +1,24 @@
 /** `config`: every setting in effect. */
 import { resolve } from 'node:path';
-import { type LoadedConfig, loadConfig, optionName, SETTINGS, type SettingName } from '../config.js';
+import { type LoadedConfig, optionName, SETTINGS, type SettingName } from '../config.js';
 import { CapeError, EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { command, JSON_OPTION } from './command.js';
 import { embeddedDataDir, toStderr } from './database.js';
+import { loadSettings, SERVICE_OPTION } from './load-settings.js';
 import { printJson, printTable } from './output.js';
-import { groupedSettingOptions, settingFlags } from './setting-options.js';
+import { groupedSettingOptions } from './setting-options.js';
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 
 export const config = command<{ readonly json?: boolean }>({
-  options: { ...JSON_OPTION, ...groupedSettingOptions(NAMES) },
+  options: { ...JSON_OPTION, ...SERVICE_OPTION, ...groupedSettingOptions(NAMES) },
   examples: [
     ['config', 'what a worker started here would use'],
     ['config --lease 60 --json', 'with a flag of `run`, as JSON'],
   ],
   async run({ flags }) {
-    const loaded = loadConfig({ flags: settingFlags(flags) });
+    const loaded = await loadSettings(flags);
     for (const warning of loaded.warnings) toStderr(`cape-worker: ${warning}`);
     const rows = await Promise.all(NAMES.map((name) => rowOf(name, loaded)));
     if (flags.json) printJson(rows);

@@ -1,9 +1,10 @@
 /** The database of a command: DATABASE_URL, else the user's embedded Postgres, which is started for it where needed. */
 import type { Options } from 'yargs';
 import type { CapeClient } from '../client.js';
-import { type LoadedConfig, loadConfig, type SettingName } from '../config.js';
+import type { LoadedConfig, SettingName } from '../config.js';
 import { oneLine } from '../core/text.js';
-import { settingFlags, settingOptions } from './setting-options.js';
+import { loadSettings, SERVICE_OPTION } from './load-settings.js';
+import { settingOptions } from './setting-options.js';
 
 export const DATABASE_SETTINGS = [
   'databaseUrl',
@@ -12,8 +13,11 @@ export const DATABASE_SETTINGS = [
   'envFile',
 ] as const satisfies readonly SettingName[];
 
-/** `--schema`, `--data-dir` and `--env-file`. The URL is no option: arguments can be read by every user of the machine. */
-export const DATABASE_OPTIONS: Readonly<Record<string, Options>> = settingOptions(DATABASE_SETTINGS);
+/** `--schema`, `--data-dir`, `--env-file` and `--service`. The URL is no option: arguments can be read by every user of the machine. */
+export const DATABASE_OPTIONS: Readonly<Record<string, Options>> = {
+  ...settingOptions(DATABASE_SETTINGS),
+  ...SERVICE_OPTION,
+};
 
 /** A database to use, and to leave when done. */
 export interface OpenDatabase {
@@ -63,8 +67,8 @@ export async function openDatabase(loaded: LoadedConfig, log: (line: string) => 
  * Where the database is, from the command's flags and whatever goes before the defaults. Warns of misspelt variables:
  * one of them may be the reason why it is another database than was meant.
  */
-export function databaseConfig(flags: object): LoadedConfig {
-  const loaded = loadConfig({ flags: settingFlags(flags), only: DATABASE_SETTINGS });
+export async function databaseConfig(flags: object): Promise<LoadedConfig> {
+  const loaded = await loadSettings(flags, DATABASE_SETTINGS);
   for (const warning of loaded.warnings) toStderr(`cape-worker: ${warning}`);
   return loaded;
 }
@@ -88,7 +92,7 @@ export async function withClient<T>(
   flags: object,
   work: (client: CapeClient, database: OpenDatabase) => Promise<T>,
 ): Promise<T> {
-  const database = await openDatabase(databaseConfig(flags), toStderr);
+  const database = await openDatabase(await databaseConfig(flags), toStderr);
   try {
     if (database.dataDir !== null) await bringUpToDate(database);
     const { createClient } = await import('../client.js');

@@ -30,7 +30,7 @@ export const migrate = command<MigrateFlags>({
     const grants = (flags.grant ?? []).map(grantOf);
     if (flags.status && grants.length > 0)
       throw new CapeError('usage', '--grant: got it together with --status, which changes nothing; choose one');
-    const database = await openDatabase(databaseConfig(flags), toStderr);
+    const database = await openDatabase(await databaseConfig(flags), toStderr);
     try {
       if (flags.status) await showStatus(database, flags.json === true);
       else await apply(database, grants, flags.json === true);
