@@ -1,4 +1,4 @@
-/** The part of `check` that looks at this host: the command and the folders. */
+/** The part of `check` that looks at this host: the command, the folders, the control groups. */
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { LoadedConfig } from '../config.js';
@@ -19,6 +19,17 @@ export function checkWorkingDir({ config }: LoadedConfig): Promise<Finding> {
     const dir = resolve(config.workingDir);
     if (!isDirectory(dir)) throw new CapeError('config', `--working-dir: got ${quoted(dir)}, which is no folder`);
     return dir;
+  });
+}
+
+/** Only a service has them, so a person at a terminal misses nothing; a service without could have them. */
+export function checkControlGroups(): Promise<Finding> {
+  return finding('control groups', async () => {
+    const { ownGroup } = await import('../execution/cgroup.js');
+    const own = ownGroup();
+    if (own.base !== null) return `each attempt gets one of its own, below ${own.base}`;
+    if (own.service) return { ok: null, detail: `attempts get none of their own: ${own.why}` };
+    return `none here, as attempts in a systemd service have them: ${own.why}`;
   });
 }
 

@@ -3,7 +3,7 @@ import { type LoadedConfig, SETTINGS, type SettingName } from '../config.js';
 import { CapeError, EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { checkDatabase } from './check-database.js';
-import { checkCommand, checkLogDir, checkWorkingDir } from './check-host.js';
+import { checkCommand, checkControlGroups, checkLogDir, checkWorkingDir } from './check-host.js';
 import { command, JSON_OPTION } from './command.js';
 import type { Finding } from './finding.js';
 import { loadSettings, SERVICE_OPTION } from './load-settings.js';
@@ -41,6 +41,7 @@ async function findAll(flags: object): Promise<Finding[]> {
     await checkCommand(loaded),
     await checkWorkingDir(loaded),
     await checkLogDir(loaded),
+    await checkControlGroups(),
   ];
 }
 

@@ -4,13 +4,30 @@
  * ones, without a controller, which is enough. No controller is ever switched on (cgroup.subtree_control): a group with
  * one may hold no processes beside its sub-groups, and worker, keeper and warden stay where they are.
  */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  writeSync,
+} from 'node:fs';
 import { basename, join, normalize } from 'node:path';
 import { messageOf } from '../core/errors.js';
 import { hasProc } from './processes.js';
 
 /** The folder in which groups may be made, or why there is none. */
-export type OwnGroup = { readonly base: string } | { readonly base: null; readonly why: string };
+export type OwnGroup = { readonly base: string } | NoGroup;
+
+export interface NoGroup {
+  readonly base: null;
+  readonly why: string;
+  /** We are a service, and only its unit, its user or the kernel are in the way. */
+  readonly service: boolean;
+}
 
 interface Mount {
   /** Which group of the hierarchy its top is. */
@@ -41,14 +58,13 @@ export function isGroupFolder(folder: string): boolean {
 }
 
 /**
- * Tries what every run needs: makes a group, goes into it and back, removes it.
+ * Tries what every run needs: makes a group, goes into it and back, ends what is in it (nothing), removes it.
  * @throws what the system said where that can't be
  */
 export function proveGroup(base: string, name: string): void {
   const probe = join(base, name);
   mkdirSync(probe);
   try {
-    accessSync(join(probe, 'cgroup.kill'), constants.W_OK);
     try {
       moveInto(probe);
       const inside = pathIn(readFileSync('/proc/self/cgroup', 'utf8'));
@@ -56,6 +72,7 @@ export function proveGroup(base: string, name: string): void {
     } finally {
       moveInto(base);
     }
+    killAllIn(probe);
   } finally {
     rmdirSync(probe);
   }
@@ -63,8 +80,12 @@ export function proveGroup(base: string, name: string): void {
 
 /** This process, with all its threads. @throws where that is not allowed */
 export function moveInto(group: string): void {
-  // 0 means whoever writes it. Not created where it is missing, which a group that was removed would say as EPERM.
-  writeFileSync(join(group, 'cgroup.procs'), '0', { flag: 'r+' });
+  write(join(group, 'cgroup.procs'), '0'); // whoever writes it
+}
+
+/** SIGKILL to everything in a group and below it at once, also of other users and what is just being forked. @throws */
+export function killAllIn(group: string): void {
+  write(join(group, 'cgroup.kill'), '1');
 }
 
 /** Our own group as `/proc/self/cgroup` names it; of a hybrid host the line of the cgroup2 hierarchy. */
@@ -92,18 +113,29 @@ export function folderOf(path: string, { root, folder }: Mount): string | null {
 function usable(path: string, mounts: readonly Mount[]): OwnGroup {
   // A session, a container's root or a slice may be writable, too, and is not ours: only of a service are we the owner.
   if (!basename(path).endsWith('.service')) return none(`this process is in ${path}, which is no service of its own`);
+  const lacking = (why: string) => none(why, true);
   const folders = mounts.map((mount) => folderOf(path, mount)).filter((folder) => folder !== null);
   const folder = folders.find((each) => existsSync(join(each, 'cgroup.procs')));
-  if (folder === undefined) return none(`no mounted hierarchy of control groups shows ${path}`);
+  if (folder === undefined) return lacking(`no mounted hierarchy of control groups shows ${path}`);
   if (!existsSync(join(folder, 'cgroup.kill')))
-    return none('this kernel has no cgroup.kill, which came with Linux 5.14');
+    return lacking('this kernel has no cgroup.kill, which came with Linux 5.14');
   if (![folder, join(folder, 'cgroup.procs')].every(isWritable))
-    return none(`${folder} is not delegated to this user (a unit's Delegate=yes)`);
+    return lacking(`${folder} is not delegated to this user (a unit's Delegate=yes)`);
   return { base: folder };
 }
 
-function none(why: string): OwnGroup {
-  return { base: null, why };
+function none(why: string, service = false): NoGroup {
+  return { base: null, why, service };
+}
+
+/** Nobody may read cgroup.kill (root is not stopped by that), and none of these files is to be made where it is missing. */
+function write(path: string, text: string): void {
+  const fd = openSync(path, constants.O_WRONLY);
+  try {
+    writeSync(fd, text);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function isWritable(path: string): boolean {

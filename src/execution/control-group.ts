@@ -4,10 +4,11 @@
  * kernel's: a group that can be removed, or says `populated 0`, has no living process in it or below.
  * The command may write in here as well as we (it is the same user's, or root): what is read is believed of nothing else.
  */
-import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { killAllIn } from './cgroup.js';
 import { now } from './clock.js';
 import { stateOf } from './processes.js';
 
@@ -51,10 +52,10 @@ export class ControlGroup {
     return pids.filter((pid) => (stateOf(pid)?.group ?? processGroup) !== processGroup);
   }
 
-  /** SIGKILL to everything in it at once, also of other users and what is just being forked. */
+  /** SIGKILL to everything in it, as far as that can be. */
   kill(): void {
     try {
-      writeFileSync(join(this.#folder, 'cgroup.kill'), '1', { flag: 'r+' });
+      killAllIn(this.#folder);
     } catch {
       // It is gone, or was turned into one that can't be killed: `populated` tells.
     }

@@ -89,6 +89,7 @@ describe('check', () => {
       'LISTEN: notifications are heard',
       'command: sh -c true',
       'log folder',
+      'control groups',
     ]) {
       expect(stdout).toContain(`✓ ${what}`);
     }

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -21,6 +21,8 @@ wait_for() { until [ -s "$1" ]; do sleep 0.02; done; }
 `;
 const hiddenSleep = (pids: string) => `${HIDE} hide '${pids}' /bin/sleep; wait_for '${pids}';`;
 const NOBODY = 65534;
+/** A machine with ten others at work looks round slowly. */
+const SOON_MS = 20_000;
 
 const made = makeServiceGroup();
 if (typeof made === 'string') console.warn(`skipped: ${made}`);
@@ -213,25 +215,49 @@ describe.skipIf(typeof made === 'string')('in a service whose control group is d
   });
 
   describe('a worker', () => {
-    async function startWorker() {
+    async function startWorker({ uid = 0, timeoutMs = 60_000 } = {}) {
       const dir = tempDir();
-      const spec = specOf(dir, 'hiding', '/bin/sh', ['-c', `${hiddenSleep(pids)} sleep 300`]);
+      for (const folder of [dir, b.dir]) chownSync(folder, uid, uid);
+      const script = ['-c', `${hiddenSleep(pids)} sleep 300`];
+      const spec = { ...specOf(dir, 'hiding', '/bin/sh', script), timeoutMs };
       const job = JSON.stringify({ stateDir: dir, graceMs: GRACE_MS, spec, untilMs: 60_000 });
       const worker = spawn(process.execPath, [fixture('exec-worker.mjs'), job], {
         stdio: ['ignore', 'pipe', 'inherit'],
+        uid,
+        gid: uid,
       });
       workers.push(worker);
-      const [line] = await once(createInterface(worker.stdout!), 'line');
+      const lines = createInterface(worker.stdout!);
+      const [line] = await once(lines, 'line');
+      const ended = once(lines, 'line');
       const { helpers } = JSON.parse(line as string) as { helpers: HelperRecord };
       const [hidden] = await processesIn(pids, 1);
       const identity = identify(worker.pid!)!;
-      return { worker: identity, helpers, hidden: hidden!, dir };
+      return { worker: identity, helpers, hidden: hidden!, dir, ended };
     }
     function kill(...processes: ProcessIdentity[]): Promise<number> {
       for (const { pid } of processes) signal(pid, 'SIGSTOP');
       for (const { pid } of processes) signal(pid, 'SIGKILL');
       return allGone(processes, 2000);
     }
+
+    it('of an ordinary user to whom it is delegated leaves nothing either', async () => {
+      service.delegate(NOBODY);
+      try {
+        const { helpers, hidden, dir, ended } = await startWorker({ uid: NOBODY, timeoutMs: 2000 });
+        expect(helpers.controlGroup).toBe(service.folder);
+        expect(groupOf(hidden.pid)).toMatch(/^cape-/);
+        expect((await ended)[0]).toContain('timed_out');
+        expect(isAlive(hidden)).toBe(false); // by the keeper; that of the next one by the warden
+        pids += '2';
+        const second = await startWorker({ uid: NOBODY });
+        await kill(second.helpers.keeper, second.worker);
+        await allGone([second.hidden, second.helpers.warden!], SOON_MS);
+        for (const folder of [dir, second.dir]) rmSync(folder, { recursive: true, force: true });
+      } finally {
+        service.delegate(0);
+      }
+    });
 
     it.each([
       ['killed', (worker: ProcessIdentity) => [worker]],
@@ -240,7 +266,7 @@ describe.skipIf(typeof made === 'string')('in a service whose control group is d
       const { worker, helpers, hidden, dir } = await startWorker();
       expect(helpers.controlGroup).toBe(service.folder);
       await kill(...victims(worker, helpers));
-      await allGone([hidden, helpers.keeper, helpers.warden!], GRACE_MS + 4000);
+      await allGone([hidden, helpers.keeper, helpers.warden!], SOON_MS);
       rmSync(dir, { recursive: true, force: true });
     });
 

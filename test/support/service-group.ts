@@ -2,13 +2,15 @@
  * A control group that looks like a service's, for tests of what happens in one: made below the top of the hierarchy,
  * which root may do where it is mounted for writing. This process moves in, and what it starts is born there.
  */
-import { mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { folderOf, mountsIn, moveInto, pathIn } from '../../src/execution/cgroup.js';
 import { eventually } from '../execution/harness.js';
 
 export interface ServiceGroup {
   readonly folder: string;
+  /** As a service manager does for the user of a service; 0 takes it back. */
+  delegate(uid: number): void;
   /** The runs' control groups in it. */
   runs(): string[];
   /** This process and what it starts from now on. */
@@ -32,6 +34,10 @@ export function makeServiceGroup(name = `capetest-${process.pid}.service`): Serv
     moveInto(home);
     return {
       folder,
+      delegate: (uid) => {
+        for (const name of ['', 'cgroup.procs', 'cgroup.threads', 'cgroup.subtree_control'])
+          chownSync(join(folder, name), uid, uid);
+      },
       runs: () => readdirSync(folder).filter((entry) => entry.startsWith('cape-')),
       enter: () => moveInto(folder),
       leave: () => moveInto(home),
