@@ -46,7 +46,8 @@ export class Guest {
     this.#stage = spawn('unshare', args, {
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { PATH, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: hybrid ? '0' : '1' },
+      // Left to itself it does as this machine does; 0 would be the old ones alone.
+      env: { PATH, ...(hybrid ? {} : { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' }) },
     });
     for (const stream of [this.#stage.stdout!, this.#stage.stderr!])
       stream.setEncoding('utf8').on('data', (text: string) => {
