@@ -6,7 +6,7 @@ export const DEFAULT_COMMAND = 'run';
 
 export const GROUPS: Readonly<Record<string, string>> = {
   issues: 'Add, list, show, retry, cancel, assign and delete issues; print their logs',
-  service: 'Install workers as services of this machine (systemd, launchd), upgrade and remove them',
+  service: 'Install workers as services of this machine (systemd, launchd), look after and remove them',
   db: "Start, stop and look at the user's embedded Postgres",
 };
 
@@ -79,6 +79,36 @@ export const COMMANDS: readonly Listed[] = [
     name: 'service upgrade',
     about: 'Bring installed services up to this program',
     load: async () => (await import('./service-upgrade.js')).upgrade,
+  },
+  {
+    name: 'service status',
+    about: 'Show how services are: process, issue, files, log',
+    load: async () => (await import('./service-status.js')).status,
+  },
+  {
+    name: 'service list',
+    about: 'List the services of this machine',
+    load: async () => (await import('./service-list.js')).list,
+  },
+  {
+    name: 'service logs',
+    about: 'Print what a service prints',
+    load: async () => (await import('./service-logs.js')).logs,
+  },
+  {
+    name: 'service start',
+    about: 'Start services, and wait until they work',
+    load: async () => (await import('./service-start.js')).start,
+  },
+  {
+    name: 'service stop',
+    about: 'Stop services, after their running issues',
+    load: async () => (await import('./service-stop.js')).stop,
+  },
+  {
+    name: 'service restart',
+    about: 'Restart services, after their running issues',
+    load: async () => (await import('./service-start.js')).restart,
   },
   {
     name: 'service render',

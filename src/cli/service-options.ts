@@ -4,6 +4,7 @@ import { loadConfig } from '../config.js';
 import { CapeError } from '../core/errors.js';
 import { workerIdSchema } from '../core/issue.js';
 import { type Host, hostOf } from '../service/host.js';
+import type { InstalledService } from '../service/installed.js';
 import { type Program, programOf } from '../service/program.js';
 import type { Scope } from '../service/spec.js';
 import { flag } from './command.js';
@@ -31,6 +32,17 @@ export function scopeOf(flags: ScopeFlags): Scope | undefined {
 /** The machine and who asks. The environment alone: no file changes which services there are. */
 export function thisHost(): Host {
   return hostOf(loadConfig({ only: [], dotenv: false }).environment);
+}
+
+/**
+ * The services that are named, each once; else all that are installed.
+ * @throws CapeError `refused` for one that is not installed, with what may be meant
+ */
+export async function servicesOf(words: readonly string[], flags: ScopeFlags, host: Host): Promise<InstalledService[]> {
+  const { findService, installedServices } = await import('../service/installed.js');
+  const scope = scopeOf(flags);
+  if (words.length === 0) return installedServices(host, scope);
+  return Promise.all([...new Set(words)].map((word) => findService(workerIdOf(word), host, scope)));
 }
 
 /** @throws CapeError `usage` for an id that no worker may have */

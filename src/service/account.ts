@@ -94,7 +94,7 @@ export async function chooseAccount(wish: AccountWish, host: Host): Promise<Foun
   return account;
 }
 
-async function ownAccount({ runAs, allowRoot }: AccountWish, host: Host): Promise<FoundAccount> {
+async function ownAccount({ runAs, allowRoot, installed }: AccountWish, host: Host): Promise<FoundAccount> {
   const account = await findAccount(host.uid, host);
   if (runAs !== undefined && runAs !== account.name) {
     throw new CapeError(
@@ -102,7 +102,7 @@ async function ownAccount({ runAs, allowRoot }: AccountWish, host: Host): Promis
       `--run-as: a service with --user runs as who installs it; use --system for ${oneLine(runAs)}`,
     );
   }
-  if (account.uid === 0 && !allowRoot) {
+  if (account.uid === 0 && !allowRoot && installed?.uid !== 0) {
     throw new CapeError(
       'usage',
       '--user: it would run as root; run the command as the user (not by sudo), or say --allow-root',

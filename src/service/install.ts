@@ -1,15 +1,12 @@
 /** Installing: the plan is looked over, carried out, and the service waited for until it is really up. */
+import { CapeError } from '../core/errors.js';
+import { bringUp } from './bring-up.js';
 import { carryOut } from './carry-out.js';
-import { readEnvFile } from './env-file.js';
 import type { Host } from './host.js';
 import type { ServiceManager, ServiceState } from './manager.js';
 import { isUnchanged, type Plan } from './plan.js';
 import { preflight } from './preflight.js';
 import type { Program } from './program.js';
-import { redactLines } from './redact.js';
-import { readServiceSettings } from './service-settings.js';
-import { awaitUp } from './verify.js';
-import { readRows } from './worker-row.js';
 
 export interface InstallOptions {
   /** False: neither started nor restarted, but enabled. */
@@ -43,12 +40,12 @@ export interface Installed {
   readonly log: readonly string[];
 }
 
-const LOG_LINES = 20;
-
 /** @throws CapeError where it can't be installed; one that does not come up is an answer */
 export async function install(plan: Plan, program: Program, host: Host, options: InstallOptions): Promise<Installed> {
   const { manager, workerId, spec, state } = plan;
   const doubts = await preflight(plan, program, host);
+  const obstacle = options.start ? await manager.whyNoStart?.() : null;
+  if (obstacle) throw new CapeError('refused', obstacle);
   const { written, warnings } = await carryOut(plan, host, options.say);
   const runs = state !== null && ['running', 'starting'].includes(state.active);
   const action = actionFor(options, runs, !isUnchanged(plan) || options.renew);
@@ -68,7 +65,8 @@ export async function install(plan: Plan, program: Program, host: Host, options:
   };
   const begin = beginning(action, manager, workerId);
   if (action === 'started' || action === 'restarted' || isStarting(state)) {
-    return { ...installed, ...(await bringUp(plan, begin, action === 'restarted' ? installed.pid : null, options)) };
+    const oldPid = action === 'restarted' ? installed.pid : null;
+    return { ...installed, ...(await bringUp({ manager, spec, asked: begin, oldPid, onState: options.onState })) };
   }
   await begin;
   return installed;
@@ -88,22 +86,4 @@ function actionFor({ start, wait }: InstallOptions, runs: boolean, changed: bool
   if (!start) return 'not started';
   if (!runs) return 'started';
   return wait ? 'restarted' : 'restart asked for';
-}
-
-/** @param asked settles when the manager has taken the wish: launchd not before the old process has gone */
-async function bringUp(plan: Plan, asked: Promise<void>, oldPid: number | null, { onState }: InstallOptions) {
-  const { manager, workerId, spec } = plan;
-  const { config } = readServiceSettings(spec);
-  const rows = config.databaseUrl === undefined ? null : readRows({ ...config, databaseUrl: config.databaseUrl });
-  try {
-    if (oldPid === null) await asked;
-    // A refusal ends the waiting; a wish that was taken does not.
-    const refused = asked.then(() => new Promise<never>(() => {}));
-    const up = await Promise.race([awaitUp({ manager, workerId, rows, oldPid, onState }), refused]);
-    if (up.up) return { pid: up.state.pid };
-    const lines = await manager.lastLines(workerId, LOG_LINES);
-    return { pid: up.state.pid, problem: up.why, log: redactLines(lines, readEnvFile(spec.envFile).values) };
-  } finally {
-    await rows?.close();
-  }
 }

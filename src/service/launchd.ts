@@ -65,8 +65,13 @@ class Launchd implements ServiceManager {
     return ids.filter((id) => this.#specOf(id) !== null).sort();
   }
 
-  /** launchd reads a plist when it is loaded: `start` does that anew, after whatever was running has stopped. */
-  async reload(): Promise<void> {}
+  /**
+   * launchd reads a plist when it is loaded: `start` does that anew, after whatever was running has stopped. Where the file
+   * is gone, what is left is the mark of `disable`: launchd keeps it for ever, and a later plist of that name would not load.
+   */
+  async reload(workerId: string): Promise<void> {
+    if (!existsSync(this.fileOf(workerId))) await this.enable(workerId);
+  }
 
   /** launchd remembers a label for ever, so only where it is disabled: a file in its folder is enabled by being there. */
   async enable(workerId: string): Promise<void> {
@@ -80,7 +85,8 @@ class Launchd implements ServiceManager {
   async start(workerId: string): Promise<void> {
     const job = await this.#loaded(workerId);
     if (job?.pid) return;
-    await this.#checkSession();
+    const obstacle = await this.whyNoStart();
+    if (obstacle !== null) throw new CapeError('refused', obstacle);
     await this.enable(workerId);
     // Loaded but not running, after a `kill`: what launchd has in mind may be older than the file.
     if (job) await this.stop(workerId);
@@ -103,6 +109,12 @@ class Launchd implements ServiceManager {
   async restart(workerId: string, options?: { readonly now?: boolean }): Promise<void> {
     await this.stop(workerId, options);
     await this.start(workerId);
+  }
+
+  /** Asked before anything is tried: what launchd says of a session that is not there differs by its version. */
+  async whyNoStart(): Promise<string | null> {
+    if (this.scope === 'system') return null;
+    return isNoDomain(await this.#ask(['print', this.#domain])) ? NO_SESSION : null;
   }
 
   async state(workerId: string): Promise<ServiceState> {
@@ -146,13 +158,6 @@ class Launchd implements ServiceManager {
     if (answer.code === 0) return parsePrint(answer.stdout);
     if (isUnknown(answer)) return null;
     throw this.#error('print', workerId, answer);
-  }
-
-  /** Before anything is tried: what launchd says of a domain that is not there differs by its version. */
-  async #checkSession(): Promise<void> {
-    if (this.scope === 'system') return;
-    const answer = await this.#ask(['print', this.#domain]);
-    if (isNoDomain(answer)) throw new CapeError('refused', NO_SESSION);
   }
 
   async #bootstrap(workerId: string): Promise<void> {

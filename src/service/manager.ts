@@ -50,6 +50,8 @@ export interface ServiceManager {
    * with another pid.
    */
   restart(workerId: string, options?: { readonly now?: boolean }): Promise<void>;
+  /** Why nothing can be started here and now, for people; null where it can. Absent: it always can. */
+  whyNoStart?(): Promise<string | null>;
   state(workerId: string): Promise<ServiceState>;
   /** The last lines that the service printed. */
   lastLines(workerId: string, count: number): Promise<string[]>;

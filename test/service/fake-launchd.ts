@@ -67,7 +67,9 @@ export class FakeLaunchd {
     const fifo = join(state, 'requests');
     execFileSync('mkfifo', [fifo]);
     writeFileSync(join(bin, 'launchctl'), CLIENT.replace('STATE', `'${state}'`));
-    chmodSync(join(bin, 'launchctl'), 0o755);
+    // The home of an account is asked of it.
+    writeFileSync(join(bin, 'dscl'), `#!/bin/sh\necho 'NFSHomeDirectory: ${home}'\necho 'UserShell: /bin/sh'\n`);
+    for (const name of ['launchctl', 'dscl']) chmodSync(join(bin, name), 0o755);
     this.host = {
       platform: 'darwin',
       environment: { PATH: `${bin}:${process.env.PATH}`, HOME: home },

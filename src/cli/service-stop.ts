@@ -1,0 +1,46 @@
+/** `service stop`: after the running issues, or now. */
+import { EXIT } from '../core/errors.js';
+import type { InstalledService } from '../service/installed.js';
+import { command, flag } from './command.js';
+import { toStderr } from './database.js';
+import { print } from './output.js';
+import { SCOPE_OPTIONS, type ScopeFlags, servicesOf, thisHost } from './service-options.js';
+import { requireRoot } from './service-output.js';
+import { sayWaits } from './service-waits.js';
+import { waitOrInterrupt } from './waiting.js';
+
+interface StopFlags extends ScopeFlags {
+  readonly now?: boolean;
+}
+
+export const stop = command<StopFlags>({
+  operands: '<worker-id..>',
+  count: { min: 1, max: 1000 },
+  options: {
+    ...SCOPE_OPTIONS,
+    now: flag('End running issues and give them back uncharged, in place of waiting for them'),
+  },
+  examples: [
+    ['service stop alleycat-1', 'when its running issues have ended; Ctrl-C ends only the waiting'],
+    ['service stop alleycat-1 --now', 'at once: its issues go back to the queue'],
+  ],
+  async run({ words, flags }) {
+    const host = thisHost();
+    const services = await servicesOf(words, flags, host);
+    for (const { scope } of services) requireRoot(scope, host, ['stop', ...words].join(' '));
+    const waited = await waitOrInterrupt((signal) =>
+      Promise.all(services.map((service) => stopOne(service, flags.now === true, signal))),
+    );
+    if (!('interrupted' in waited)) return EXIT.ok;
+    toStderr(`cape-worker: no longer waited for; stopping goes on: cape-worker service status ${words.join(' ')}`);
+    return waited.interrupted;
+  },
+});
+
+async function stopOne(service: InstalledService, now: boolean, signal: AbortSignal): Promise<void> {
+  const { manager, workerId } = service;
+  const { active, pid } = await manager.state(workerId);
+  // Also one that is stopped: launchd may have it loaded, and systemd may be about to start it again.
+  await sayWaits(service, pid, manager.stop(workerId, { now }), signal);
+  print(`${manager.nameOf(workerId)} ${active === 'stopped' ? 'is stopped already' : 'is stopped'}`);
+}

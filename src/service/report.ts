@@ -1,0 +1,80 @@
+/** How one installed service is doing, as data: what its manager, its files and its database say of it. */
+import { dirname } from 'node:path';
+import { CapeError, messageOf } from '../core/errors.js';
+import { type AtWork, lookAtWork } from './at-work.js';
+import { difference, type Line } from './difference.js';
+import { healthProblems, versionOnDisk } from './health.js';
+import type { InstalledService } from './installed.js';
+import type { ServiceState } from './manager.js';
+import { isNewerThan, type Program } from './program.js';
+import { redactLines } from './redact.js';
+import { readServiceSettings } from './service-settings.js';
+import type { ServiceSpec } from './spec.js';
+
+export interface Report {
+  readonly service: InstalledService;
+  /** A text where the manager can't be asked: why. */
+  readonly state: ServiceState | string;
+  /** What an upgrade by this program would change in the installed file. */
+  readonly drift: readonly Line[];
+  /** What is wrong with the files that it names. */
+  readonly problems: readonly string[];
+  /** A text where it can't be known: why. */
+  readonly atWork: AtWork | string;
+  readonly version: { readonly running: string | null; readonly onDisk: string | null };
+  /** The program or its Node was put there after the process was started. */
+  readonly outdated: boolean;
+  readonly log: readonly string[];
+}
+
+/** @param program this program, which an upgrade would write into the file */
+export async function reportOn(service: InstalledService, program: Program, logLines: number): Promise<Report> {
+  const { manager, workerId, spec } = service;
+  const state = await stateOf(service);
+  const isUp = typeof state !== 'string' && state.pid !== null;
+  const atWork = await lookAtWork(spec);
+  const row = typeof atWork === 'string' ? null : atWork.row;
+  const root = dirname(dirname(dirname(spec.program)));
+  const installed: Program = { node: spec.node, main: spec.program, root, clone: program.clone };
+  const lines = logLines === 0 ? [] : await manager.lastLines(workerId, logLines);
+  return {
+    service,
+    state,
+    drift: driftOf(service, program),
+    problems: healthProblems(spec),
+    atWork,
+    version: { running: isUp && row?.pid === state.pid ? row.version : null, onDisk: versionOnDisk(root) },
+    outdated: isUp && state.since !== null && isNewerThan(installed, state.since),
+    log: redactLines(lines, typeof atWork === 'string' ? {} : definedOnly(atWork.variables)),
+  };
+}
+
+/** The user's own manager may not run; the files can be looked at all the same. */
+async function stateOf({ manager, workerId }: InstalledService): Promise<ServiceState | string> {
+  try {
+    return await manager.state(workerId);
+  } catch (error) {
+    if (!(error instanceof CapeError)) throw error;
+    return messageOf(error);
+  }
+}
+
+function driftOf({ manager, spec, text }: InstalledService, { node, main }: Program): Line[] {
+  return difference(text, manager.render({ ...spec, node, program: main, graceMs: graceOf(spec) }));
+}
+
+/** The stop time in the file follows the env file's grace, where that can be read. */
+function graceOf(spec: ServiceSpec): number {
+  try {
+    return readServiceSettings(spec).config.grace;
+  } catch (error) {
+    if (!(error instanceof CapeError)) throw error;
+    return spec.graceMs;
+  }
+}
+
+function definedOnly(values: AtWork['variables']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
