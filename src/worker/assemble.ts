@@ -14,6 +14,7 @@ import type { Handler } from './handler.js';
 import { HelperNote } from './helper-note.js';
 import { KeptVerdicts } from './kept-verdicts.js';
 import { LeaseKeeper } from './lease-keeper.js';
+import { LoopWatch, type WatchedLoop } from './loop-watch.js';
 import { Neighbours } from './neighbours.js';
 import type { Outage } from './outage.js';
 import { timeoutOf } from './plan.js';
@@ -138,6 +139,7 @@ export function assemble(
   });
   const helpers = tools.executor ? new HelperNote(leases, instance, tools.executor) : null;
   let taken = false;
+  let wasStuck = false;
   const keeper = new LeaseKeeper({
     ...{
       db: leases,
@@ -169,6 +171,11 @@ export function assemble(
     rescuer: new Rescuer(leases, intervalMs + config.grace + LEASE_MARGIN_MS, log),
     onPromoted: () => loop.look(),
   });
+  const watch = new LoopWatch(watchedLoops(loop, keeper, attempts, config), (stuck) => {
+    if (stuck !== null && !wasStuck) log.error(`${stuck} has stood still for minutes, which is a bug; a restart helps`);
+    wasStuck = stuck !== null;
+    board.note({ stuck });
+  });
   const disconnect = () => void Promise.all([queue.close(), leases.close()]);
   const crew = new Crew({
     workerId,
@@ -176,6 +183,7 @@ export function assemble(
     loop,
     keeper,
     upkeep,
+    watch,
     recovery,
     kept,
     trustMs,
@@ -184,6 +192,20 @@ export function assemble(
     disconnect,
   });
   return crew;
+}
+
+function watchedLoops(loop: ClaimLoop, keeper: LeaseKeeper, attempts: Attempts, config: Config): WatchedLoop[] {
+  return [
+    {
+      name: 'the claim loop',
+      turns: () => loop.turns,
+      restMs: 2 * config.pollInterval,
+      // Writing back hundreds of refused rows one by one takes its time, and so does the last look round of a drain.
+      excused: () => !attempts.idle || config.drain,
+    },
+    // By then every lease has run out, and with it every run has been ended: nothing is lost by a restart.
+    { name: 'the renewal of leases', turns: () => keeper.turns, restMs: config.lease },
+  ];
 }
 
 function runningOf(attempts: Attempts, config: Config): RunningIssue[] {

@@ -56,6 +56,8 @@ const MOST_UNSETTLED = 100;
 const HINT_MS = 2000;
 
 export class ClaimLoop {
+  /** How often it has gone round. */
+  turns = 0;
   readonly #parts: ClaimLoopParts;
   #stopping = false;
   #abandoned = false;
@@ -98,6 +100,7 @@ export class ClaimLoop {
   /** Resolves when stopped and settled, or by itself with `once` and `drain`. */
   async run(): Promise<void> {
     while (!this.#finished()) {
+      this.turns += 1;
       try {
         if (await this.#step()) {
           this.#tries = 0;

@@ -6,6 +6,7 @@ import type { Attempts } from './attempts.js';
 import type { ClaimLoop } from './claim-loop.js';
 import type { KeptVerdicts } from './kept-verdicts.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import type { LoopWatch } from './loop-watch.js';
 import type { StartRecovery } from './start-recovery.js';
 import type { Upkeep } from './upkeep.js';
 
@@ -18,6 +19,7 @@ export interface CrewParts {
   readonly loop: ClaimLoop;
   readonly keeper: LeaseKeeper;
   readonly upkeep: Upkeep;
+  readonly watch: LoopWatch;
   readonly recovery: StartRecovery;
   /** Null for a worker that writes no files. */
   readonly kept: KeptVerdicts | null;
@@ -125,8 +127,9 @@ export class Crew {
 
   /** Resolves when the loop is done and everything stands still. */
   async run(): Promise<void> {
-    const { loop, keeper, upkeep, attempts, workerId } = this.#parts;
+    const { loop, keeper, upkeep, watch, attempts, workerId } = this.#parts;
     const beside = [keeper.run(), upkeep.run()];
+    watch.start();
     // A bug in one of them ends the worker: going on without renewals would be worse.
     const failed = Promise.all(beside).then(() => new Promise<never>(() => {}));
     failed.catch(() => {});
@@ -134,6 +137,7 @@ export class Crew {
       await Promise.race([loop.run(), failed]);
     } finally {
       this.#over = true;
+      watch.stop();
       clearTimeout(this.#patience);
       attempts.endAll('interrupted');
       await Promise.race([attempts.allEnded(), this.#left]);

@@ -41,6 +41,8 @@ const PAUSED_MS = 2000;
 const FENCE_MS = 250;
 
 export class LeaseKeeper {
+  /** How often it has renewed, or tried to. */
+  turns = 0;
   readonly #parts: LeaseKeeperParts;
   readonly #bell = new Bell();
   #stopped = false;
@@ -82,6 +84,7 @@ export class LeaseKeeper {
 
   /** @returns milliseconds until the next one */
   async #beat(): Promise<number> {
+    this.turns += 1;
     const { db, attempts, mark, instance, leaseMs, intervalMs, outage } = this.#parts;
     const base = now();
     try {
