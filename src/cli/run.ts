@@ -3,7 +3,7 @@ import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../co
 import { CapeError, EXIT, messageOf } from '../core/errors.js';
 import { keepOutputSmall } from '../log/service-output.js';
 import { openLog, type WorkerLog } from '../log.js';
-import { whyEverythingEnds } from '../service/host-end.js';
+import { everythingEnds } from '../service/host-end.js';
 import { type Notifying, startNotifying } from '../service/notify.js';
 import { command } from './command.js';
 import { nameOfDatabase, type OpenDatabase, openDatabase } from './database.js';
@@ -107,12 +107,13 @@ async function workOn(
   });
   signals.attach(() => worker.stop());
   // A service is told to stop by SIGTERM, be it alone or with the whole machine.
-  const ask = whyEverythingEnds(environment);
+  const ending = everythingEnds(environment);
+  const done = new AbortController();
   void signals.first.then(async (name) => {
-    const why = name === 'SIGTERM' ? await ask() : null;
+    const why = name === 'SIGTERM' ? await ending(done.signal) : null;
     if (why !== null) worker.endNow(why);
   });
-  return Promise.race([worker.run().then(() => EXIT.ok), signals.third]);
+  return Promise.race([worker.run().then(() => EXIT.ok), signals.third]).finally(() => done.abort());
 }
 
 /** Said before it is reached: a refused login or a long outage is about this one. */

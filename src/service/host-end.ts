@@ -1,17 +1,21 @@
-/** Whether a SIGTERM means that the host shuts down: a drain must not hold that up for an hour. */
+/** Whether the host shuts down while a worker drains: it must not be held up for an hour. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findTool } from './find-tool.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const DEADLINE_MS = 2000;
 
+/** A reboot that comes in the middle of a drain sends no second SIGTERM, and would wait for it to its end. */
+const ASK_EVERY_MS = 10_000;
+
 /**
- * Gives a question to ask when SIGTERM comes: does systemd shut down? For a user's service also that user's own manager,
- * which ends with the last session where there is no linger. The answer takes 2 s at most and never throws: without one
- * it is no.
- * @returns why everything ends, in words; null where it does not, or nobody knows
+ * For when SIGTERM has come. Asks systemd, now and then every ten seconds, whether it shuts down; for a user's service
+ * also that user's own manager, which ends with the last session where there is no linger. No answer within 2 s is a no.
+ * @param done aborted when there is nothing left to end
+ * @returns a function that resolves with the reason why everything ends, in words; with null where it does not
  */
-export function whyEverythingEnds(environment: Environment): () => Promise<string | null> {
+export function everythingEnds(environment: Environment, everyMs = ASK_EVERY_MS) {
   const { NOTIFY_SOCKET, INVOCATION_ID, MANAGERPID } = environment;
   const systemctl = findTool('systemctl', environment);
   // Not started by systemd.
@@ -23,11 +27,19 @@ export function whyEverythingEnds(environment: Environment): () => Promise<strin
     const { stdout } = await runTool(systemctl, [...scope, 'is-system-running'], { timeoutMs: DEADLINE_MS });
     return stdout.trim() === 'stopping';
   };
-  return async () => {
+  const ask = async () => {
     // systemd sets MANAGERPID for what a user's manager starts.
     const answers = await Promise.allSettled([isStopping(), MANAGERPID ? isStopping('--user') : false]);
     const [host, user] = answers.map((answer) => answer.status === 'fulfilled' && answer.value);
     if (host) return 'the host is shutting down';
     return user ? "the user's service manager is leaving" : null;
+  };
+  return async (done: AbortSignal): Promise<string | null> => {
+    while (!done.aborted) {
+      const why = await ask();
+      if (why !== null) return why;
+      await sleep(everyMs, undefined, { signal: done, ref: false }).catch(() => {}); // aborted
+    }
+    return null;
   };
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { whyEverythingEnds } from '../../src/service/host-end.js';
+import { everythingEnds } from '../../src/service/host-end.js';
 import { fakeSystemd } from '../support/fake-systemd.js';
+import { until } from '../support/until.js';
 
 test.each<[string, Record<string, string>, Record<'host' | 'user', string>, string | null, string[]]>([
   ['the host runs', {}, { host: 'running', user: 'stopping' }, null, ['is-system-running']],
@@ -24,8 +25,20 @@ test.each<[string, Record<string, string>, Record<'host' | 'user', string>, stri
   const systemd = fakeSystemd();
   systemd.answer('host', answers.host);
   systemd.answer('user', answers.user);
-  const ask = whyEverythingEnds({ PATH: systemd.bin, INVOCATION_ID: 'i', ...env });
+  const ending = everythingEnds({ PATH: systemd.bin, INVOCATION_ID: 'i', ...env }, 60_000);
   expect(systemd.asked()).toEqual([]);
-  expect(await ask()).toBe(why);
+  const done = new AbortController();
+  const answer = ending(done.signal);
+  await until(() => systemd.asked().length >= asked.length);
+  if (why === null) done.abort();
+  expect(await answer).toBe(why);
   expect(systemd.asked().sort()).toEqual(asked);
+});
+
+test('a host that is shut down in the middle of a drain, which sends no further signal, is noticed', async () => {
+  const systemd = fakeSystemd();
+  const ending = everythingEnds({ PATH: systemd.bin, NOTIFY_SOCKET: '/run/fake' }, 30)(new AbortController().signal);
+  await until(() => systemd.asked().length >= 2);
+  systemd.answer('host', 'stopping');
+  expect(await ending).toBe('the host is shutting down');
 });
