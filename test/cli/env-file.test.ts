@@ -6,10 +6,10 @@ import { expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { cli, emptyFolder, MAIN } from './run-cli.js';
 
-const WITHOUT_SETTINGS = ['demo', 'completion'];
+const WITHOUT_SETTINGS = /^(demo|completion|service( .+)?)$/;
 
 test('every command that reads settings takes it', async () => {
-  for (const listed of COMMANDS.filter(({ name }) => !WITHOUT_SETTINGS.includes(name))) {
+  for (const listed of COMMANDS.filter(({ name }) => !WITHOUT_SETTINGS.test(name))) {
     expect(Object.keys((await listed.load()).options), listed.name).toContain('env-file');
   }
 });

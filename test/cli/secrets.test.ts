@@ -93,40 +93,49 @@ const COMMAND = `
   const timer = setInterval(() => existsSync('go') && (clearInterval(timer), process.exit(Number(process.argv[2]) % 2 * 64)), 20);
 `;
 
-test('a run leaves it nowhere: not in arguments, environments, files, output or tables', async () => {
-  const ids = [await issuesOf(t.sql).add('one'), await issuesOf(t.sql).add('two')];
-  const cwd = emptyFolder();
-  writeFileSync(join(cwd, 'command.cjs'), COMMAND);
-  writeFileSync(join(cwd, '.env'), `DATABASE_URL='${good.href}'\n`, { mode: 0o600 });
-  const command = `'${process.execPath}' command.cjs`;
-  const worker = start(['--worker-id', 's-1', '--command', command, '--drain', '--log-level', 'debug'], { cwd });
-  try {
-    await until(() => existsSync(join(cwd, 'ready')), { timeoutMs: 30_000, what: 'the command to run' });
-    if (existsSync('/proc')) {
-      const all = processes();
-      for (const each of all) expectNoSecret(each.arguments, `the arguments of process ${each.pid}`);
-      // The worker, its keeper, the warden and the command; the worker has read the URL from .env into its memory.
-      const ours = withDescendants(all, worker.process.pid as number);
-      expect(ours.length).toBeGreaterThanOrEqual(4);
-      for (const { pid, environment } of ours) expectNoSecret(environment, `the environment of process ${pid}`);
-    } else console.log('arguments and environments are not looked at: no /proc here');
-    for (const args of [['status'], ['workers', '--json'], ['config'], ['config', '--json'], ['check', '--json']]) {
-      const { stdout, stderr } = await cli(args, { cwd });
-      expectNoSecret(stdout + stderr, args.join(' '));
+test.each([
+  { file: '.env', option: [] },
+  // What this holds counts as the worker's environment, and --pass-env may name it.
+  { file: 'worker.env', option: ['--env-file', 'worker.env'] },
+])(
+  'a run leaves it nowhere: not in arguments, environments, files, output or tables ($file)',
+  async ({ file, option }) => {
+    const ids = [await issuesOf(t.sql).add('one'), await issuesOf(t.sql).add('two')];
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, 'command.cjs'), COMMAND);
+    writeFileSync(join(cwd, file), `DATABASE_URL='${good.href}'\n`, { mode: 0o600 });
+    const command = `'${process.execPath}' command.cjs`;
+    const pass = ['--pass-env', 'D*,CAPE_*'];
+    const words = ['--worker-id', 's-1', '--command', command, '--drain', '--log-level', 'debug', ...pass, ...option];
+    const worker = start(words, { cwd });
+    try {
+      await until(() => existsSync(join(cwd, 'ready')), { timeoutMs: 30_000, what: 'the command to run' });
+      if (existsSync('/proc')) {
+        const all = processes();
+        for (const each of all) expectNoSecret(each.arguments, `the arguments of process ${each.pid}`);
+        // The worker, its keeper, the warden and the command; the worker has read the URL from .env into its memory.
+        const ours = withDescendants(all, worker.process.pid as number);
+        expect(ours.length).toBeGreaterThanOrEqual(4);
+        for (const { pid, environment } of ours) expectNoSecret(environment, `the environment of process ${pid}`);
+      } else console.log('arguments and environments are not looked at: no /proc here');
+      for (const args of [['status'], ['workers', '--json'], ['config'], ['config', '--json'], ['check', '--json']]) {
+        const { stdout, stderr } = await cli([...args, ...option], { cwd });
+        expectNoSecret(stdout + stderr, args.join(' '));
+      }
+    } finally {
+      writeFileSync(join(cwd, 'go'), '');
     }
-  } finally {
-    writeFileSync(join(cwd, 'go'), '');
-  }
-  const ended = await worker.ended;
-  expect(ended).toMatchObject({ code: 0, stderr: '' });
-  expectNoSecret(ended.stdout, 'the output of the worker');
-  const files = filesBelow(cwd).filter(([path]) => path !== join(cwd, '.env'));
-  expect(files.map(([path]) => path)).toContain(join(cwd, 'logs', 'issues', String(ids[0]), '1.log'));
-  for (const [path, text] of files) expectNoSecret(text, path);
-  expectNoSecret(await everyTable(), 'the tables');
-  const given = JSON.parse(readFileSync(join(cwd, 'logs', 'issues', String(ids[0]), '1.log'), 'utf8'));
-  expect(Object.keys(given).filter((key) => /DATABASE|^PG/.test(key))).toEqual([]);
-});
+    const ended = await worker.ended;
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expectNoSecret(ended.stdout, 'the output of the worker');
+    const files = filesBelow(cwd).filter(([path]) => path !== join(cwd, file));
+    expect(files.map(([path]) => path)).toContain(join(cwd, 'logs', 'issues', String(ids[0]), '1.log'));
+    for (const [path, text] of files) expectNoSecret(text, path);
+    expectNoSecret(await everyTable(), 'the tables');
+    const given = JSON.parse(readFileSync(join(cwd, 'logs', 'issues', String(ids[0]), '1.log'), 'utf8'));
+    expect(Object.keys(given).filter((key) => /DATABASE|^PG/.test(key))).toEqual([]);
+  },
+);
 
 describe('the error is without it where the database', () => {
   const changed = (change: (url: URL) => void) => {
