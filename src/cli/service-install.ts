@@ -8,8 +8,9 @@ import type { Scope } from '../service/spec.js';
 import { command, flag, JSON_OPTION, value } from './command.js';
 import { toStderr } from './database.js';
 import { printJson } from './output.js';
+import { type ApplyFlags, apply } from './service-apply.js';
 import { SCOPE_OPTIONS, type ScopeFlags, scopeOf, thisHost, thisProgram, workerIdOf } from './service-options.js';
-import { Progress, printInstalled, printPlan, requireRoot } from './service-output.js';
+import { requireRoot } from './service-output.js';
 import { groupedSettingOptions, settingFlags } from './setting-options.js';
 
 export interface WishFlags extends ScopeFlags {
@@ -22,12 +23,7 @@ export interface WishFlags extends ScopeFlags {
   readonly 'log-dir'?: string;
 }
 
-interface InstallFlags extends WishFlags {
-  readonly start?: boolean;
-  readonly wait?: boolean;
-  readonly 'dry-run'?: boolean;
-  readonly json?: boolean;
-}
+interface InstallFlags extends WishFlags, ApplyFlags {}
 
 export const WISH_OPTIONS = {
   ...SCOPE_OPTIONS,
@@ -63,18 +59,9 @@ export const install = command<InstallFlags>({
     const { planInstall } = await import('../service/plan.js');
     const program = thisProgram();
     const plan = await planInstall(wish, await openManager(scope, host), program, host);
-    if (flags['dry-run']) {
-      const { preflight } = await import('../service/preflight.js');
-      printPlan(plan, await preflight(plan, program, host), flags.json === true);
-      return EXIT.ok;
-    }
-    const { install } = await import('../service/install.js');
-    const progress = new Progress(flags.json === true);
-    const options = { start: flags.start ?? true, wait: flags.wait ?? true, renew: false, ...progress.handlers };
-    const installed = await install(plan, program, host, options);
-    if (flags.json) printJson(installed);
-    else printInstalled(installed, plan);
-    return installed.problem === null ? EXIT.ok : EXIT.refused;
+    const { result, failed } = await apply(plan, { program, renew: false, flags }, host);
+    if (flags.json) printJson(result);
+    return failed ? EXIT.refused : EXIT.ok;
   },
 });
 

@@ -8,7 +8,7 @@ import { isUnchanged, type Plan } from '../service/plan.js';
 import { type ShownFile, shownFiles } from '../service/show-plan.js';
 import type { Scope } from '../service/spec.js';
 import { toStderr } from './database.js';
-import { print, printJson } from './output.js';
+import { print } from './output.js';
 
 /** @throws CapeError `usage` where the machine's services are meant and only root may change those */
 export function requireRoot(scope: Scope, host: Host, what: string): void {
@@ -41,18 +41,18 @@ export class Progress {
   }
 }
 
-export function printPlan(plan: Plan, warnings: readonly string[], json: boolean): void {
-  const files = shownFiles(plan);
+/** A plan as `--dry-run --json` prints it. */
+export function planView(plan: Plan, warnings: readonly string[]) {
   const { workerId, spec, manager, state } = plan;
-  if (json) {
-    const { scope, account } = spec;
-    const name = manager.nameOf(workerId);
-    printJson({ workerId, scope, name, account: account.name, changes: !isUnchanged(plan), files, state, warnings });
-    return;
-  }
-  for (const warning of warnings) toStderr(`cape-worker: ${warning}`);
-  for (const file of files) printFile(file);
-  if (isUnchanged(plan)) print(`nothing to change: ${manager.nameOf(workerId)} is installed as it would be now`);
+  const [scope, account, name] = [spec.scope, spec.account.name, manager.nameOf(workerId)];
+  return { workerId, scope, name, account, changes: !isUnchanged(plan), files: shownFiles(plan), state, warnings };
+}
+
+export function printPlan(plan: Plan, warnings: readonly string[]): void {
+  printWarnings(warnings);
+  for (const file of shownFiles(plan)) printFile(file);
+  const name = plan.manager.nameOf(plan.workerId);
+  if (isUnchanged(plan)) print(`nothing to change: ${name} is installed as it would be now`);
 }
 
 function printFile({ path, change, text, difference }: ShownFile): void {
@@ -62,9 +62,17 @@ function printFile({ path, change, text, difference }: ShownFile): void {
   print('');
 }
 
-export function printInstalled(installed: Installed, plan: Plan): void {
-  for (const warning of installed.warnings) toStderr(`cape-worker: ${warning}`);
+/** What is about to change; what is new needs no showing. */
+export function printChanges(plan: Plan, doubts: readonly string[]): void {
+  printWarnings(doubts);
   for (const file of shownFiles(plan)) if (file.change === 'changed') printFile(file);
+}
+
+export function printWarnings(warnings: readonly string[]): void {
+  for (const warning of warnings) toStderr(`cape-worker: ${warning}`);
+}
+
+export function printInstalled(installed: Installed): void {
   const { name, account, pid, action, problem, log } = installed;
   if (problem !== null) {
     for (const line of log) toStderr(`  ${line}`);

@@ -5,14 +5,11 @@ import type { InstalledService } from '../service/installed.js';
 import type { Program } from '../service/program.js';
 import { command, flag, JSON_OPTION } from './command.js';
 import { print, printJson } from './output.js';
+import { type Applied, type ApplyFlags, apply } from './service-apply.js';
 import { SCOPE_OPTIONS, type ScopeFlags, scopeOf, thisHost, thisProgram, workerIdOf } from './service-options.js';
-import { Progress, printInstalled, printPlan, requireRoot } from './service-output.js';
+import { requireRoot } from './service-output.js';
 
-interface UpgradeFlags extends ScopeFlags {
-  readonly wait?: boolean;
-  readonly 'dry-run'?: boolean;
-  readonly json?: boolean;
-}
+interface UpgradeFlags extends ScopeFlags, ApplyFlags {}
 
 export const upgrade = command<UpgradeFlags>({
   operands: '[worker-id..]',
@@ -32,16 +29,11 @@ export const upgrade = command<UpgradeFlags>({
     const services = await servicesOf(words, flags, host);
     if (!flags['dry-run']) for (const { scope } of services) requireRoot(scope, host, ['upgrade', ...words].join(' '));
     const program = thisProgram();
-    const results: unknown[] = [];
-    let failed = false;
-    for (const service of services) {
-      const result = await upgradeOne(service, program, flags, host);
-      failed ||= result.problem !== null;
-      results.push(result);
-    }
-    if (flags.json && !flags['dry-run']) printJson(results);
+    const all: Applied[] = [];
+    for (const service of services) all.push(await upgradeOne(service, program, flags, host));
+    if (flags.json) printJson(all.map(({ result }) => result));
     else if (services.length === 0) print('no service is installed');
-    return failed ? EXIT.refused : EXIT.ok;
+    return all.some(({ failed }) => failed) ? EXIT.refused : EXIT.ok;
   },
 });
 
@@ -53,21 +45,17 @@ async function servicesOf(words: readonly string[], flags: UpgradeFlags, host: H
   return Promise.all([...new Set(words)].map((word) => findService(workerIdOf(word), host, scope)));
 }
 
-async function upgradeOne(service: InstalledService, program: Program, flags: UpgradeFlags, host: Host) {
+async function upgradeOne(
+  service: InstalledService,
+  program: Program,
+  flags: UpgradeFlags,
+  host: Host,
+): Promise<Applied> {
   const { planInstall } = await import('../service/plan.js');
   const { isNewerThan } = await import('../service/program.js');
   const { workerId, scope, manager } = service;
   const wish = { workerId, scope, variables: {}, database: {}, askPath: false };
   const plan = await planInstall(wish, manager, program, host);
-  if (flags['dry-run']) {
-    printPlan(plan, [], flags.json === true);
-    return { workerId, problem: null };
-  }
-  const { install } = await import('../service/install.js');
   const renew = plan.state?.since != null && isNewerThan(program, plan.state.since);
-  const progress = new Progress(flags.json === true);
-  const options = { start: true, wait: flags.wait ?? true, renew, ...progress.handlers };
-  const installed = await install(plan, program, host, options);
-  if (!flags.json) printInstalled(installed, plan);
-  return installed;
+  return apply(plan, { program, renew, flags }, host);
 }

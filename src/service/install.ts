@@ -1,12 +1,10 @@
-/** Installing: the plan is looked over, carried out, and the service waited for until it is really up. */
+/** Installing: a plan that was looked over is carried out, and the service waited for until it is really up. */
 import { CapeError } from '../core/errors.js';
 import { bringUp } from './bring-up.js';
 import { carryOut } from './carry-out.js';
 import type { Host } from './host.js';
 import type { ServiceManager, ServiceState } from './manager.js';
 import { isUnchanged, type Plan } from './plan.js';
-import { preflight } from './preflight.js';
-import type { Program } from './program.js';
 
 export interface InstallOptions {
   /** False: neither started nor restarted, but enabled. */
@@ -15,6 +13,8 @@ export interface InstallOptions {
   readonly wait: boolean;
   /** Restarts what runs even where no file changes: its program did. */
   readonly renew: boolean;
+  /** What preflight found: it is told again with the result. */
+  readonly doubts: readonly string[];
   /** Told of each thing that is done. */
   readonly say: (line: string) => void;
   /** Told how the service is doing while it is waited for. */
@@ -41,14 +41,13 @@ export interface Installed {
 }
 
 /** @throws CapeError where it can't be installed; one that does not come up is an answer */
-export async function install(plan: Plan, program: Program, host: Host, options: InstallOptions): Promise<Installed> {
+export async function install(plan: Plan, host: Host, options: InstallOptions): Promise<Installed> {
   const { manager, workerId, spec, state } = plan;
-  const doubts = await preflight(plan, program, host);
   const obstacle = options.start ? await manager.whyNoStart?.() : null;
   if (obstacle) throw new CapeError('refused', obstacle);
   const { written, warnings } = await carryOut(plan, host, options.say);
   const runs = state !== null && ['running', 'starting'].includes(state.active);
-  const action = actionFor(options, runs, !isUnchanged(plan) || options.renew);
+  const action = actionFor(options, runs, !isUnchanged(plan) || plan.stale || options.renew);
   const installed: Installed = {
     workerId,
     scope: spec.scope,
@@ -59,7 +58,7 @@ export async function install(plan: Plan, program: Program, host: Host, options:
     written,
     action,
     pid: runs ? state.pid : null,
-    warnings: [...doubts, ...warnings],
+    warnings: [...options.doubts, ...warnings],
     problem: null,
     log: [],
   };

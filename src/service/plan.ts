@@ -10,7 +10,7 @@ import { type InstalledService, readInstalled } from './installed.js';
 import { loginPath, servicePath } from './login-path.js';
 import type { ServiceManager, ServiceState } from './manager.js';
 import { envFileOf, type Places, placesOf } from './places.js';
-import type { Program } from './program.js';
+import { isAnyNewer, type Program } from './program.js';
 import { checkSettings, type ServiceSettings } from './service-settings.js';
 import type { Scope, ServiceSpec } from './spec.js';
 
@@ -57,6 +57,8 @@ export interface Plan {
   readonly settings: ServiceSettings;
   /** Null where the manager can't be asked (yet). */
   readonly state: ServiceState | null;
+  /** The process that runs is older than its files: they were changed by hand, or by an install that did not restart. */
+  readonly stale: boolean;
 }
 
 /** @throws CapeError `usage`, `config` or `refused`, before anything is changed */
@@ -93,19 +95,22 @@ export async function planInstall(
     withDatabase,
     graceMs: settings.config.grace,
   };
+  // A user's own systemd may not run before lingering is switched on.
+  const state = await manager.state(workerId).catch(() => null);
+  const unit = { path: manager.fileOf(workerId), before: installed?.text ?? null, after: manager.render(spec) };
   return {
     workerId,
     manager,
     places,
     account,
     spec,
-    unit: { path: manager.fileOf(workerId), before: installed?.text ?? null, after: manager.render(spec) },
+    unit,
     env: { path: envFile, before: env.text, after },
     ownsDatabase: installed?.spec.withDatabase ?? false,
     envLoose: env.text !== null && (env.mode !== 0o600 || env.uid !== account.uid),
     settings,
-    // A user's own systemd may not run before lingering is switched on.
-    state: await manager.state(workerId).catch(() => null),
+    state,
+    stale: state?.pid != null && state.since !== null && isAnyNewer([unit.path, envFile], state.since),
   };
 }
 

@@ -37,12 +37,19 @@ export function doubtOf({ root, node }: Program): string | null {
   return null;
 }
 
+/** systemd tells the second in which a service was up: what was written within it was there before. */
+const RESOLUTION_MS = 999;
+
 /**
- * True where the program, or its Node, was put there after that time. By the time of the inode's change: npm gives files
- * from its packages a date of 1985.
+ * True where one of the files was put there after that time. By the time of the inode's change: npm gives files from its
+ * packages a date of 1985.
  */
+export function isAnyNewer(files: readonly string[], time: Date): boolean {
+  const limit = time.getTime() + RESOLUTION_MS;
+  return files.some((file) => (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0) > limit);
+}
+
+/** True where the program, or its Node, was put there after that time. */
 export function isNewerThan({ main, node, root }: Program, time: Date): boolean {
-  return [main, node, join(root, 'package.json')].some(
-    (file) => (statSync(file, { throwIfNoEntry: false })?.ctime ?? new Date(0)) > time,
-  );
+  return isAnyNewer([main, node, join(root, 'package.json')], time);
 }

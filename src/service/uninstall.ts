@@ -93,6 +93,8 @@ export async function carryOutRemoval(removal: Removal, options: RemoveOptions, 
     if (problem === null) say(`switched lingering off for ${spec.account.name}`);
     else warnings.push(`lingering of ${spec.account.name} stays on: ${problem}`);
   }
+  // Ours by its name; it holds the logs where no clone does, and the marker of lingering.
+  removeIfEmpty(placesOf(service.scope, host).stateDir);
   return warnings;
 }
 
