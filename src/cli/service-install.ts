@@ -1,7 +1,6 @@
 /** `service install`: a worker as a service of this machine, in one step that may be repeated. */
 import { resolve } from 'node:path';
 import { loadConfig, SETTINGS, type SettingName } from '../config.js';
-import { EXIT } from '../core/errors.js';
 import type { InstallWish } from '../service/plan.js';
 import { FILE_SETTINGS } from '../service/service-settings.js';
 import type { Scope } from '../service/spec.js';
@@ -59,9 +58,9 @@ export const install = command<InstallFlags>({
     const { planInstall } = await import('../service/plan.js');
     const program = thisProgram();
     const plan = await planInstall(wish, await openManager(scope, host), program, host);
-    const { result, failed } = await apply(plan, { program, renew: false, flags }, host);
+    const { result, exitCode } = await apply(plan, { program, renew: false, flags }, host);
     if (flags.json) printJson(result);
-    return failed ? EXIT.refused : EXIT.ok;
+    return exitCode;
   },
 });
 

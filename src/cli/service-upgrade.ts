@@ -9,6 +9,9 @@ import { type Applied, type ApplyFlags, apply } from './service-apply.js';
 import { SCOPE_OPTIONS, type ScopeFlags, scopeOf, thisHost, thisProgram, workerIdOf } from './service-options.js';
 import { requireRoot } from './service-output.js';
 
+/** Exit codes above it are 128 and the number of a signal. */
+const FIRST_SIGNAL = 128;
+
 interface UpgradeFlags extends ScopeFlags, ApplyFlags {}
 
 export const upgrade = command<UpgradeFlags>({
@@ -26,19 +29,23 @@ export const upgrade = command<UpgradeFlags>({
   ],
   async run({ words, flags }) {
     const host = thisHost();
-    const services = await servicesOf(words, flags, host);
+    const services = await upgradable(words, flags, host);
     if (!flags['dry-run']) for (const { scope } of services) requireRoot(scope, host, ['upgrade', ...words].join(' '));
     const program = thisProgram();
     const all: Applied[] = [];
-    for (const service of services) all.push(await upgradeOne(service, program, flags, host));
+    for (const service of services) {
+      all.push(await upgradeOne(service, program, flags, host));
+      // A person who does not wait for this one does not mean the next one either.
+      if ((all.at(-1)?.exitCode ?? 0) > FIRST_SIGNAL) break;
+    }
     if (flags.json) printJson(all.map(({ result }) => result));
     else if (services.length === 0) print('no service is installed');
-    return all.some(({ failed }) => failed) ? EXIT.refused : EXIT.ok;
+    return Math.max(EXIT.ok, ...all.map(({ exitCode }) => exitCode));
   },
 });
 
 /** Those that are named; else all that whoever asks may change. */
-async function servicesOf(words: readonly string[], flags: UpgradeFlags, host: Host): Promise<InstalledService[]> {
+async function upgradable(words: readonly string[], flags: UpgradeFlags, host: Host): Promise<InstalledService[]> {
   const { findService, installedServices } = await import('../service/installed.js');
   const scope = scopeOf(flags);
   if (words.length === 0) return installedServices(host, scope ?? (host.uid === 0 ? undefined : 'user'));

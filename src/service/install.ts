@@ -40,15 +40,18 @@ export interface Installed {
   readonly log: readonly string[];
 }
 
-/** @throws CapeError where it can't be installed; one that does not come up is an answer */
-export async function install(plan: Plan, host: Host, options: InstallOptions): Promise<Installed> {
+/**
+ * Writes the files and enables the service: the first half, which is done in a moment.
+ * @returns what `startUp` is to do, as `action`
+ * @throws CapeError where it can't be installed
+ */
+export async function writeDown(plan: Plan, host: Host, options: InstallOptions): Promise<Installed> {
   const { manager, workerId, spec, state } = plan;
   const obstacle = options.start ? await manager.whyNoStart?.() : null;
   if (obstacle) throw new CapeError('refused', obstacle);
   const { written, warnings } = await carryOut(plan, host, options.say);
   const runs = state !== null && ['running', 'starting'].includes(state.active);
-  const action = actionFor(options, runs, !isUnchanged(plan) || plan.stale || options.renew);
-  const installed: Installed = {
+  return {
     workerId,
     scope: spec.scope,
     name: manager.nameOf(workerId),
@@ -56,18 +59,27 @@ export async function install(plan: Plan, host: Host, options: InstallOptions): 
     file: plan.unit.path,
     envFile: spec.envFile,
     written,
-    action,
+    action: actionFor(options, runs, !isUnchanged(plan) || plan.stale || options.renew),
     pid: runs ? state.pid : null,
     warnings: [...options.doubts, ...warnings],
     problem: null,
     log: [],
   };
-  const begin = beginning(action, manager, workerId);
+}
+
+/** Starts or restarts, and waits until it is up, which may take as long as an issue: the second half. */
+export async function startUp(
+  { manager, workerId, spec, state }: Plan,
+  installed: Installed,
+  { onState }: Pick<InstallOptions, 'onState'>,
+): Promise<Installed> {
+  const { action, pid } = installed;
+  const asked = beginning(action, manager, workerId);
   if (action === 'started' || action === 'restarted' || isStarting(state)) {
-    const oldPid = action === 'restarted' ? installed.pid : null;
-    return { ...installed, ...(await bringUp({ manager, spec, asked: begin, oldPid, onState: options.onState })) };
+    const oldPid = action === 'restarted' ? pid : null;
+    return { ...installed, ...(await bringUp({ manager, spec, asked, oldPid, onState })) };
   }
-  await begin;
+  await asked;
   return installed;
 }
 

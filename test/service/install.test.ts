@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'dotenv';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { register } from '../../src/queue/workers.js';
-import { install } from '../../src/service/install.js';
+import { startUp, writeDown } from '../../src/service/install.js';
 import { findService } from '../../src/service/installed.js';
 import type { ServiceState } from '../../src/service/manager.js';
 import { openManager } from '../../src/service/open-manager.js';
@@ -63,14 +63,18 @@ async function installNow(more: Partial<InstallWish> = {}, options: { start?: bo
   said.length = states.length = 0;
   const handlers = { say: (line: string) => said.push(line), onState: (state: ServiceState) => states.push(state) };
   const all = { start: true, wait: true, renew: false, doubts: [], ...options, ...handlers };
-  return install(await plan(more), machine.host, all);
+  const planned = await plan(more);
+  return startUp(planned, await writeDown(planned, machine.host, all), all);
 }
 
 const unitFile = () => join(machine.dir, 'home/.config/systemd/user', UNIT);
 const envFile = () => join(machine.dir, 'home/.config/cape-worker/a.env');
 const env = () => parse(readFileSync(envFile()));
 
-describe('a new service', () => {
+const reason = process.platform === 'linux' ? null : 'accounts are asked of getent, which only Linux has';
+if (reason !== null) console.log(`skipped: installing with a fake systemd: ${reason}`);
+
+describe.skipIf(reason !== null)('a new service', () => {
   test('is planned before anything is written', async () => {
     const planned = await plan({ variables: { CAPE_COMMAND: 'true', CAPE_GRACE: '20s' } });
     expect(planned.unit).toMatchObject({ path: unitFile(), before: null });
@@ -141,7 +145,7 @@ describe('a new service', () => {
   });
 });
 
-describe('the same install again', () => {
+describe.skipIf(reason !== null)('the same install again', () => {
   beforeEach(async () => {
     await installNow();
     machine.calls();
@@ -200,7 +204,7 @@ describe('the same install again', () => {
   });
 });
 
-describe('what is shown of a plan', () => {
+describe.skipIf(reason !== null)('what is shown of a plan', () => {
   test('holds no secret, and says which one changes', async () => {
     await installNow({ variables: { ANTHROPIC_API_KEY: 'old-secret-key' } });
     const url = 'postgres://cape:old-password@db/cape';
@@ -213,7 +217,7 @@ describe('what is shown of a plan', () => {
   });
 });
 
-describe('a service that does not come up', () => {
+describe.skipIf(reason !== null)('a service that does not come up', () => {
   test('is reported at once where it failed, with the end of its log and no secret in it', async () => {
     const { password } = new URL(database.url);
     machine.afterStart({ ActiveState: 'failed', MainPID: 0, ExecMainCode: 1, ExecMainStatus: 78 });
@@ -248,7 +252,7 @@ describe('a service that does not come up', () => {
   });
 });
 
-describe('before anything is written', () => {
+describe.skipIf(reason !== null)('before anything is written', () => {
   test('a working folder that is none is refused', async () => {
     const planned = await plan({ workingDir: join(machine.dir, 'nowhere') });
     await expect(preflight(planned, PROGRAM, machine.host)).rejects.toThrow(
@@ -266,7 +270,7 @@ describe('before anything is written', () => {
   });
 });
 
-describe('uninstalling', () => {
+describe.skipIf(reason !== null)('uninstalling', () => {
   async function uninstallNow(purge: boolean) {
     const service = await findService('a', machine.host);
     const removal = await planRemoval(service, purge, machine.host);
