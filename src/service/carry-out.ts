@@ -32,9 +32,10 @@ export async function carryOut(plan: Plan, host: Host, say: (line: string) => vo
   };
   try {
     await makeLogFolder(plan, host, say);
+    // First: without a session it is lingering that starts the user's own systemd.
+    if (plan.spec.scope === 'user') warnings.push(...(await linger(plan, host, say)));
     const database = plan.spec.withDatabase ? await installDatabase({ plan, host, say }) : null;
     if (writeEnv(plan, database)) wrote(plan.env.path);
-    if (plan.spec.scope === 'user') warnings.push(...(await linger(plan, host, say)));
     if (plan.unit.before !== plan.unit.after) {
       makeFolder(dirname(plan.unit.path), 0o755);
       writeUnit(plan.unit.path, plan.unit.after);
@@ -88,14 +89,22 @@ function runInstall(path: string, { uid, gid, name, home, group }: Plan['account
 function writeEnv(plan: Plan, database: { url: string } | null): boolean {
   const { env, envLoose, account, places, ownsDatabase, settings } = plan;
   const named = settings.config.databaseUrl;
-  if (database !== null && named !== undefined && named !== database.url && !ownsDatabase) {
+  const kept = database !== null && named !== undefined && isSameDatabase(named, database.url);
+  if (database !== null && named !== undefined && !kept && !ownsDatabase) {
     const what = '--with-database: the env file names another database already; take DATABASE_URL out of it first';
     throw new CapeError('refused', `${what}: ${env.path}`);
   }
-  const text = database === null ? env.after : changeEnvText(env.after, { DATABASE_URL: database.url });
+  const text = database === null || kept ? env.after : changeEnvText(env.after, { DATABASE_URL: database.url });
   if (text === env.before && !envLoose) return false;
   writeEnvFile(env.path, text, { uid: account.uid, gid: account.gid, folderMode: places.configMode });
   return true;
+}
+
+/** But for the password: one that was changed since is known to the env file alone. */
+function isSameDatabase(named: string, ours: string): boolean {
+  if (!URL.canParse(named)) return false;
+  const parts = (url: URL) => [url.hostname, url.port, url.pathname, url.username].join(' ');
+  return parts(new URL(named)) === parts(new URL(ours));
 }
 
 async function linger({ account }: Plan, host: Host, say: (line: string) => void): Promise<string[]> {

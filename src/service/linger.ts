@@ -2,7 +2,7 @@
  * Lingering: a user's own systemd runs without a login, from boot on. Switched on for user services, with a marker, so
  * that the last of them switches off only what we switched on.
  */
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder } from '../folders.js';
@@ -50,5 +50,10 @@ export async function switchLingerOff(account: Account, host: Host): Promise<str
   const { code, problem } = await runTool('loginctl', ['disable-linger', account.name], { env: host.environment });
   if (code !== 0) return problem;
   rmSync(markerOf(host), { force: true });
+  try {
+    rmdirSync(placesOf('user', host).stateDir);
+  } catch {
+    // Logs of a worker may lie in it.
+  }
   return null;
 }
