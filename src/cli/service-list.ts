@@ -19,7 +19,7 @@ export const list = command<ListFlags>({
   async run({ flags }) {
     const rows = await Promise.all((await servicesOf([], flags, thisHost())).map(rowOf));
     if (flags.json) printJson(rows);
-    else if (rows.length === 0) print('no service is installed');
+    else if (rows.length === 0) print('no service of this machine or of yours is installed');
     else {
       const cells = rows.map(({ workerId, scope, state, enabled, pid, since, account }) => [
         workerId,

@@ -29,12 +29,13 @@ export const logs = command<LogsFlags>({
   async run({ words, flags }) {
     const count = checked('--lines', LINES, flags.lines ?? '50');
     const [service] = (await servicesOf(words, flags, thisHost())) as [InstalledService];
-    const { manager, workerId: id } = service;
+    const { manager, workerId: id, spec } = service;
     if (flags.follow) {
       await manager.follow(id, count);
       return EXIT.ok;
     }
-    const lines = await manager.lastLines(id, count);
+    const { redactByFile } = await import('../service/redact.js');
+    const lines = redactByFile(await manager.lastLines(id, count), spec.envFile);
     for (const line of lines) print(process.stdout.isTTY ? printable(line) : line);
     if (lines.length === 0) toStderr(`cape-worker: ${manager.nameOf(id)} has printed nothing that you may read`);
     return EXIT.ok;

@@ -27,7 +27,7 @@ function fieldsOf({ service, state, atWork, version }: Report): [string, string]
   const fields: [string, string][] = [
     ['state', typeof state === 'string' ? `unknown: ${oneLine(state)}` : activity(state)],
   ];
-  if (known?.text) fields.push(['says', oneLine(known.text)]);
+  if (known?.text && known.pid !== null) fields.push(['says', oneLine(known.text)]);
   fields.push(['issues', issuesText(atWork, known?.pid ?? null)]);
   if (known?.lastEnd) fields.push(['last end', oneLine(known.lastEnd)]);
   const running = version.running ?? version.onDisk;

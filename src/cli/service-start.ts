@@ -86,7 +86,7 @@ async function restartOne(service: InstalledService, now: boolean, signal: Abort
   const { pid } = await manager.state(workerId);
   if (pid === null) return startOne(service);
   const restarted = up(service, manager.restart(workerId, { now }), pid);
-  return tell(service, 'restarted', await sayWaits(service, pid, restarted, signal));
+  return tell(service, 'restarted', await (now ? restarted : sayWaits(service, pid, restarted, signal)));
 }
 
 async function up(

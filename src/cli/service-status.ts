@@ -45,7 +45,9 @@ export const status = command<StatusFlags>({
 function show(reports: readonly Report[], { json, diff }: StatusFlags): void {
   if (json) printJson(reports.map(jsonOf));
   else if (reports.length === 0)
-    toStderr('cape-worker: no service is installed: cape-worker service install <worker-id>');
+    toStderr(
+      'cape-worker: no service of this machine or of yours is installed: cape-worker service install <worker-id>',
+    );
   for (const [index, report] of json ? [] : reports.entries()) {
     if (index > 0) print('');
     printReport(report, diff === true);

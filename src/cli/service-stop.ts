@@ -41,6 +41,7 @@ async function stopOne(service: InstalledService, now: boolean, signal: AbortSig
   const { manager, workerId } = service;
   const { active, pid } = await manager.state(workerId);
   // Also one that is stopped: launchd may have it loaded, and systemd may be about to start it again.
-  await sayWaits(service, pid, manager.stop(workerId, { now }), signal);
+  const stopping = manager.stop(workerId, { now });
+  await (now ? stopping : sayWaits(service, pid, stopping, signal));
   print(`${manager.nameOf(workerId)} ${active === 'stopped' ? 'is stopped already' : 'is stopped'}`);
 }

@@ -34,8 +34,11 @@ async function waitsFor({ manager, workerId, spec }: InstalledService, pid: numb
   // Asked after the database: what runs may be the next process's.
   const state = await manager.state(workerId).catch(() => null);
   if (pid === null || state?.pid !== pid) return null;
-  const issues = typeof atWork === 'string' ? [] : atWork.issues;
-  const what = issues.length === 0 ? 'its last work' : `issue ${issues.map(issueText).join('; ')}`;
-  const ways = `Ctrl-C ends only the waiting, cape-worker service stop ${workerId} --now what runs`;
-  return `${manager.nameOf(workerId)} waits for ${what} (${ways})`;
+  const ways = `Ctrl-C ends only the waiting; cape-worker service stop ${workerId} --now ends what runs`;
+  const name = manager.nameOf(workerId);
+  if (typeof atWork === 'string') return `${name} waits for its running issues (${ways})`;
+  // Without any it writes down what has ended, and leaves in a moment.
+  return atWork.issues.length === 0
+    ? null
+    : `${name} waits for issue ${atWork.issues.map(issueText).join('; ')} (${ways})`;
 }

@@ -17,8 +17,6 @@ export interface AtWork {
   readonly row: WorkerRow | null;
   /** The oldest first. */
   readonly issues: readonly RunningIssue[];
-  /** The secrets of its env file are among these. */
-  readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
 /** A person waits for the answer, and it is one line of many. */
@@ -27,8 +25,7 @@ const DEADLINE_MS = 5000;
 /** @returns a text where it can't be known: why, in one line without the password */
 export async function lookAtWork(spec: ServiceSpec, deadlineMs = DEADLINE_MS): Promise<AtWork | string> {
   try {
-    const { config, environment } = readServiceSettings(spec);
-    const { databaseUrl, schema } = config;
+    const { databaseUrl, schema } = readServiceSettings(spec).config;
     if (databaseUrl === undefined) return `${oneLine(spec.envFile)} has no DATABASE_URL`;
     const client = createClient({ databaseUrl, schema, applicationName: 'cape-worker service' });
     try {
@@ -43,7 +40,7 @@ export async function lookAtWork(spec: ServiceSpec, deadlineMs = DEADLINE_MS): P
         .filter(({ assigned_worker_id }) => assigned_worker_id === spec.workerId)
         .map(({ id, attempt, started_at }) => ({ id, attempt, since: started_at }))
         .sort((a, b) => Number(a.since) - Number(b.since));
-      return { row: workers.find(({ id }) => id === spec.workerId) ?? null, issues, variables: environment };
+      return { row: workers.find(({ id }) => id === spec.workerId) ?? null, issues };
     } finally {
       // Not waited for: a database that does not answer does not answer to that either.
       void client.close().catch(() => {});

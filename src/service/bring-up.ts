@@ -1,7 +1,6 @@
 /** A service that was asked to start is waited for until it is really up; else the end of its log says why not. */
-import { readEnvFile } from './env-file.js';
 import type { ServiceManager, ServiceState } from './manager.js';
-import { redactLines } from './redact.js';
+import { redactByFile } from './redact.js';
 import { readServiceSettings } from './service-settings.js';
 import type { ServiceSpec } from './spec.js';
 import { awaitUp } from './verify.js';
@@ -39,7 +38,7 @@ export async function bringUp({ manager, spec, asked, oldPid, onState }: Startin
     const up = await Promise.race([awaitUp({ manager, workerId, rows, oldPid, onState }), refused]);
     if (up.up) return { pid: up.state.pid, problem: null, log: [] };
     const lines = await manager.lastLines(workerId, LOG_LINES);
-    return { pid: up.state.pid, problem: up.why, log: redactLines(lines, readEnvFile(envFile).values) };
+    return { pid: up.state.pid, problem: up.why, log: redactByFile(lines, envFile) };
   } finally {
     await rows?.close();
   }

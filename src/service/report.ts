@@ -7,7 +7,7 @@ import { healthProblems, versionOnDisk } from './health.js';
 import type { InstalledService } from './installed.js';
 import type { ServiceState } from './manager.js';
 import { isNewerThan, type Program } from './program.js';
-import { redactLines } from './redact.js';
+import { redactByFile } from './redact.js';
 import { readServiceSettings } from './service-settings.js';
 import type { ServiceSpec } from './spec.js';
 
@@ -45,7 +45,7 @@ export async function reportOn(service: InstalledService, program: Program, logL
     atWork,
     version: { running: isUp && row?.pid === state.pid ? row.version : null, onDisk: versionOnDisk(root) },
     outdated: isUp && state.since !== null && isNewerThan(installed, state.since),
-    log: redactLines(lines, typeof atWork === 'string' ? {} : definedOnly(atWork.variables)),
+    log: redactByFile(lines, spec.envFile),
   };
 }
 
@@ -71,10 +71,4 @@ function graceOf(spec: ServiceSpec): number {
     if (!(error instanceof CapeError)) throw error;
     return spec.graceMs;
   }
-}
-
-function definedOnly(values: AtWork['variables']): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
 }

@@ -23,9 +23,9 @@ import { Socket } from 'node:net';
 import { constants as system, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parse } from 'plist';
 import type { Host } from '../../src/service/host.js';
 import { FakeJob, type JobPlist } from './fake-job.js';
-import { readPlist } from './fake-plist.js';
 
 interface Answer {
   readonly code: number;
@@ -138,7 +138,7 @@ export class FakeLaunchd {
     const failed = (code: number, text: string) => ({ code, stderr: `Bootstrap failed: ${code}: ${text}` });
     const refused = failed(5, 'Input/output error\nTry re-running the command as root for richer errors.');
     if (!existsSync(file)) return refused;
-    const plist = readPlist(readFileSync(file, 'utf8')) as JobPlist;
+    const plist = parse(readFileSync(file, 'utf8')) as unknown as JobPlist;
     const target = `${domain}/${plist.Label}`;
     if (this.#disabled.get(plist.Label)) return failed(119, 'Service is disabled');
     if (this.#jobs.has(target) || Date.now() < (this.#freeAt.get(target) ?? 0)) return refused;

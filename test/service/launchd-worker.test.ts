@@ -245,7 +245,7 @@ test('an id that is not installed is answered with those that are', async () => 
 test('uninstall --purge leaves nothing', async () => {
   const { code } = await service('uninstall', ['mac-1'], { purge: true });
   expect(code).toBe(0);
-  expect(await service('list', [])).toMatchObject({ stdout: 'no service is installed\n' });
+  expect(await service('list', [])).toMatchObject({ stdout: 'no service of this machine or of yours is installed\n' });
   expect((await service('status', [])).code).toBe(1);
   expect(existsSync(plistPath())).toBe(false);
   expect(existsSync(logDir)).toBe(false);
