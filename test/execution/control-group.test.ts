@@ -119,12 +119,12 @@ describe.skipIf(typeof made === 'string')('in a service whose control group is d
     expect(left.map(identify)).toEqual([null, null]);
   });
 
-  it('what forks all the time, and what hides in groups that the command made in its own', async () => {
+  it('what forks all the time, and what hides in groups that the command made in its own and froze', async () => {
     const script = `own=${service.folder}/$(sed -n 's/^0:://p' /proc/self/cgroup | xargs basename)
       mkdir -p "$own/a/b" "$own/c" && echo $$ >"$own/a/b/cgroup.procs"
       ${hiddenSleep(pids)}
       (echo 0 >"$own/c/cgroup.procs"; setsid sh -c 'n=0; while [ $n -lt 200 ]; do n=$((n + 1)); setsid env -i sleep 0.3 & done; wait') &
-      sleep 0.3; exit 3`;
+      sleep 0.3; echo $$ >"$own/c/cgroup.procs"; echo 1 >"$own/a/cgroup.freeze"; exit 3`;
     expect(await b.sh(script)).toMatchObject({ kind: 'failed', exitCode: 3 });
     expect((await processesOf(pids)).filter(isAlive)).toEqual([]);
     expect(service.runs()).toEqual([]);
