@@ -1,4 +1,5 @@
 /** Control groups of attempts, delegated by a real systemd to an ordinary user. */
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { reasonNotToBoot } from './can-boot.js';
@@ -47,7 +48,7 @@ describe.skipIf(reason !== null).each([
     const words = ['--unit=cape-worker-x', '--pipe', '--wait', '--collect', '--quiet', ...properties];
     // Counted inside of the service: with its end systemd ends what is left.
     const look =
-      '"$@"; echo "left: $(pgrep -c -f "^/bin/sleep 3100")"; sudo -n pkill -KILL -f "^/bin/sleep 3100"; true';
+      '"$@"; echo "left: $(pgrep -c -f "^/bin/sleep 3100")"; sudo -n pkill -KILL -f "^/bin/sleep 3100" 2>/dev/null; true';
     const program = ['/bin/sh', '-c', look, 'sh', process.execPath, `${CLONE}/test/fixtures/exec-worker.mjs`, job];
     const started = asUser
       ? await guest.runAs(NEWCOMER, `systemd-run --user ${[...words, ...program].map(quoted).join(' ')}`)
@@ -68,6 +69,19 @@ describe.skipIf(reason !== null).each([
     expect({ left, warned }).toEqual({ left: 0, warned: '' });
     expect((await guest.try('test', '-e', dirname(base!))).code).toBe(0);
     expect((await guest.try('test', '-e', base!)).code).toBe(1);
+  });
+
+  test('nor where it is hardened', async () => {
+    const template = readFileSync(new URL('../../daemons/cape-worker.service', import.meta.url), 'utf8');
+    const hardening = [...template.matchAll(/^#if harden[^-]*?\n(.*?)^#end/gms)].flatMap(([, block]) =>
+      block!.split('\n').filter((line) => /^[A-Z]/.test(line)),
+    );
+    const settings = hardening.filter((line) => !/=@[A-Z_]+@/.test(line)).map((line) => `--property=${line}`);
+    expect(settings).toContain('--property=NoNewPrivileges=yes');
+    const { base, outcome, left, warned } = await attempt(false, '--property=Delegate=yes', ...settings);
+    expect(base).toMatch(/\/cape-worker-x\.service$/);
+    expect(outcome).toMatchObject({ kind: 'failed', exitCode: 3 });
+    expect({ left, warned }).toEqual({ left: 0, warned: '' });
   });
 
   test('nor in a service of a user', async () => {
