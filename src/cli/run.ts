@@ -3,6 +3,7 @@ import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../co
 import { CapeError, EXIT, messageOf } from '../core/errors.js';
 import { keepOutputSmall } from '../log/service-output.js';
 import { openLog, type WorkerLog } from '../log.js';
+import { type AliveFile, keepAliveFile } from '../service/alive-file.js';
 import { everythingEnds } from '../service/host-end.js';
 import { type Notifying, startNotifying } from '../service/notify.js';
 import { command } from './command.js';
@@ -35,8 +36,9 @@ export const run = command({
     const manager = startNotifying(loaded.environment, { log, secrets });
     const { logDir: dir, logMaxSize: maxSize } = loaded.config;
     const stopLooking = keepOutputSmall({ dir, workerId, maxSize, say: (line) => log.warn(line) });
+    const alive = keepAliveFile(loaded.config.aliveFile, log);
     try {
-      return await runWith(loaded, log, manager);
+      return await runWith(loaded, { log, manager, alive });
     } catch (error) {
       // For whoever finds only the log file: the console has a line of its own, which is gone with its terminal.
       log.errorInFile(messageOf(error));
@@ -44,6 +46,7 @@ export const run = command({
       throw error;
     } finally {
       await manager.close(null);
+      await alive.close();
       stopLooking();
       await log.close();
     }
@@ -61,7 +64,8 @@ async function openWorkerLog(loaded: LoadedConfig, workerId: string, secrets: st
   return openLog({ workerId, dir, level, format, maxSize, maxDays, console: process.stdout, colors, secrets });
 }
 
-async function runWith(loaded: LoadedConfig, log: WorkerLog, manager: Notifying): Promise<number> {
+async function runWith(loaded: LoadedConfig, observers: Observers): Promise<number> {
+  const { log, manager } = observers;
   for (const warning of loaded.warnings) log.warn(warning);
   // Before a database is started: one that is left in the middle of it would run on for nobody.
   const signals = new Signals();
@@ -76,7 +80,7 @@ async function runWith(loaded: LoadedConfig, log: WorkerLog, manager: Notifying)
       return EXIT.ok;
     }
     try {
-      return await workOn(database, loaded, { log, signals, manager });
+      return await workOn(database, loaded, { ...observers, signals });
     } finally {
       await database.release();
     }
@@ -85,16 +89,21 @@ async function runWith(loaded: LoadedConfig, log: WorkerLog, manager: Notifying)
   }
 }
 
-interface Surroundings {
+/** Who is told how the worker is. */
+interface Observers {
   readonly log: WorkerLog;
-  readonly signals: Signals;
   readonly manager: Notifying;
+  readonly alive: AliveFile;
+}
+
+interface Surroundings extends Observers {
+  readonly signals: Signals;
 }
 
 async function workOn(
   database: OpenDatabase,
   loaded: LoadedConfig,
-  { log, signals, manager }: Surroundings,
+  { log, signals, manager, alive }: Surroundings,
 ): Promise<number> {
   await sayWhere(database, log);
   const { IssueWorker } = await import('../worker/issue-worker.js');
@@ -103,7 +112,10 @@ async function workOn(
     databaseUrl: database.url,
     log,
     environment,
-    onState: manager.state,
+    onState(state) {
+      manager.state(state);
+      alive.state(state);
+    },
   });
   signals.attach(() => worker.stop());
   // A service is told to stop by SIGTERM, be it alone or with the whole machine.

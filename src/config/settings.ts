@@ -145,6 +145,12 @@ export const SETTINGS = {
     about:
       'Identity of this machine and boot, where the system does not tell: only workers that share it see each other die',
   }),
+  aliveFile: setting({
+    group: 'worker',
+    env: 'CAPE_ALIVE_FILE',
+    schema: text.optional(),
+    about: "File whose time is renewed every 10 s while the worker's loops turn, for health checks. Unset: none",
+  }),
   once: setting({
     group: 'worker',
     env: 'CAPE_ONCE',
