@@ -103,6 +103,8 @@ describe('calls', () => {
     state(working);
     await said('READY');
     for (let completed = 1; completed <= 500; completed++) state({ ...working, completed });
+    await pause(200);
+    expect(systemd.calls()).toHaveLength(2);
     systemd.set('hold', false);
     await until(() => systemd.calls().at(-1)!.STATUS === 'idle, 500 done since start');
     expect(systemd.calls()).toHaveLength(3);
