@@ -35,7 +35,8 @@ export class Progress {
   /** The worker's own words, where they change: "draining: issue 7 since 14:03". */
   #show({ active, text }: ServiceState): void {
     const shown = text ?? (active === 'stopping' ? 'waiting for the running issues to end' : null);
-    if (shown === null || shown === this.#text || this.quiet) return;
+    // One that runs waits for nothing: before a restart it is the old process, after it the end of the waiting.
+    if (active === 'running' || shown === null || shown === this.#text || this.quiet) return;
     this.#text = shown;
     toStderr(`  ${shown}`);
   }
@@ -53,6 +54,7 @@ export function printPlan(plan: Plan, warnings: readonly string[]): void {
   for (const file of shownFiles(plan)) printFile(file);
   const name = plan.manager.nameOf(plan.workerId);
   if (isUnchanged(plan)) print(`nothing to change: ${name} is installed as it would be now`);
+  if (plan.stale) print('its process is older than its files: it would be restarted');
 }
 
 function printFile({ path, change, text, difference }: ShownFile): void {

@@ -9,7 +9,7 @@ import { writeEnvFile } from './env-file.js';
 import { changeEnvText } from './env-text.js';
 import type { Host } from './host.js';
 import { isLingering, switchLingerOn } from './linger.js';
-import type { Plan } from './plan.js';
+import { otherDatabase, type Plan } from './plan.js';
 import { nearest } from './preflight.js';
 
 export interface Done {
@@ -91,8 +91,7 @@ function writeEnv(plan: Plan, database: { url: string } | null): boolean {
   const named = settings.config.databaseUrl;
   const kept = database !== null && named !== undefined && isSameDatabase(named, database.url);
   if (database !== null && named !== undefined && !kept && !ownsDatabase) {
-    const what = '--with-database: the env file names another database already; take DATABASE_URL out of it first';
-    throw new CapeError('refused', `${what}: ${env.path}`);
+    throw otherDatabase(env.path);
   }
   const text = database === null || kept ? env.after : changeEnvText(env.after, { DATABASE_URL: database.url });
   if (text === env.before && !envLoose) return false;

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CapeError } from '../core/errors.js';
+import { parseUrl } from '../db/url.js';
 import { chooseAccount, type FoundAccount } from './account.js';
 import { type EnvFile, readEnvFile } from './env-file.js';
 import { changeEnvText } from './env-text.js';
@@ -81,7 +82,9 @@ export async function planInstall(
   const after = changeEnvText(env.text ?? '', variablesFor(wish, env, folders.logDir));
   const settings = checkSettings(workerId, envFile, after, folders.workingDir);
   const withDatabase = wish.withDatabase ?? installed?.spec.withDatabase ?? false;
-  if (settings.config.databaseUrl === undefined && !withDatabase) throw noDatabase(envFile);
+  const { databaseUrl } = settings.config;
+  if (databaseUrl === undefined && !withDatabase) throw noDatabase(envFile);
+  if (databaseUrl !== undefined && withDatabase && !isOnThisMachine(databaseUrl)) throw otherDatabase(envFile);
   const spec: ServiceSpec = {
     workerId,
     scope,
@@ -131,6 +134,22 @@ function noDatabase(envFile: string): CapeError {
       `environment of this command (sudo: --preserve-env=DATABASE_URL), in .env, or in ${envFile}`,
   );
 }
+
+/** For --with-database where the env file has another one: somebody's choice is not to be replaced in silence. */
+export function otherDatabase(envFile: string): CapeError {
+  return new CapeError(
+    'refused',
+    `--with-database: DATABASE_URL in ${envFile} names another database; take it out there to use the installed one, ` +
+      'or say --no-with-database to keep it',
+  );
+}
+
+/** The installed database is on the loopback address. */
+function isOnThisMachine(url: string): boolean {
+  return parseUrl(url).servers.every((server) => 'host' in server && LOOPBACK.test(server.host));
+}
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
 interface Known {
   readonly wish: InstallWish;

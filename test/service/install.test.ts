@@ -136,6 +136,17 @@ describe.skipIf(reason !== null)('a new service', () => {
     await expect(plan()).rejects.toThrow(`${unitFile()} is there, and this program did not write it`);
   });
 
+  test('with the installed database does not take it in the place of another one in silence', async () => {
+    mkdirSync(join(machine.dir, 'home/.config/cape-worker'), { recursive: true });
+    writeFileSync(envFile(), 'DATABASE_URL=postgres://cape:secret@db.example/cape\n');
+    await expect(plan({ withDatabase: true })).rejects.toThrow(
+      `--with-database: DATABASE_URL in ${envFile()} names another database; take it out there`,
+    );
+    // That of whoever installs is not meant then.
+    writeFileSync(envFile(), '');
+    expect(parse((await plan({ withDatabase: true })).env.after)).not.toHaveProperty('DATABASE_URL');
+  });
+
   test('takes the database of whoever installs only where the env file has none', async () => {
     mkdirSync(join(machine.dir, 'home/.config/cape-worker'), { recursive: true });
     writeFileSync(envFile(), '# mine\nDATABASE_URL=postgres://other/db\nANTHROPIC_API_KEY=secret-key\n');
