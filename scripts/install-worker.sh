@@ -219,23 +219,38 @@ needs_build() {
 
 has_compiler() { [ -e "$root/node_modules/typescript/package.json" ]; }
 
-# Runs npm in the clone; what it says is shown only where it fails.
+NO_NETWORK='ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|ECONNRESET|ERR_SOCKET_TIMEOUT|ENOTCACHED'
+
+# Runs npm in the clone with its words kept in $talk.
+npm_quietly() {
+  # 022: the account that the worker runs as has to read what is made here, whatever root's umask.
+  (umask 022 && cd "$root" && as_owner npm "$@") >"$talk" 2>&1 </dev/null
+}
+
+# Why npm got nothing from its registry, by what it said; nothing where that was not the reason.
+network_error() { grep -Eo "$NO_NETWORK" "$talk" | head -n 1; }
+
+# Runs npm; what it says is shown only where it fails.
 npm_run() {
   need_npm
-  talk=$(mktemp "${TMPDIR:-/tmp}/install-worker.XXXXXX")
-  trap 'rm -f "$talk"' EXIT
-  # 022: the account that the worker runs as has to read what is made here, whatever root's umask.
-  if (umask 022 && cd "$root" && as_owner npm "$@") >"$talk" 2>&1 </dev/null; then
-    rm -f "$talk"
-    trap - EXIT
-    return
-  fi
-  if lost=$(grep -Eo 'ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ENETUNREACH|ECONNRESET|ERR_SOCKET_TIMEOUT' "$talk" | head -n 1) &&
-    [ -n "$lost" ]; then
+  if npm_quietly "$@"; then return; fi
+  lost=$(network_error)
+  [ -z "$lost" ] ||
     fail 1 "npm $1: no network: the registry of npm can't be reached ($lost); connect this machine and run this again"
-  fi
   tail -n 20 "$talk" >&2
   fail 1 "npm $1 failed in $root; its last lines are above"
+}
+
+# Without a network npm ci took over two minutes to say so (it asks four times for each of a hundred packages), so the
+# registry is asked first. One that knows no ping answers something else than silence.
+install_dependencies() {
+  need_npm
+  offline=
+  if ! npm_quietly ping --fetch-retries=0 --fetch-timeout=15000 && [ -n "$(network_error)" ]; then
+    say "the registry of npm can't be reached ($(network_error)): trying with what npm has kept of earlier times"
+    offline=--offline
+  fi
+  npm_run ci --include=dev --no-audit --no-fund $offline
 }
 
 install_and_build() {
@@ -245,7 +260,7 @@ install_and_build() {
   if needs_install || { needs_build && ! has_compiler; }; then
     installed=yes
     if step 'installing the dependencies (npm ci), which takes a minute'; then
-      npm_run ci --include=dev --no-audit --no-fund
+      install_dependencies
     fi
   else
     installed=no
@@ -258,7 +273,7 @@ install_and_build() {
   fi
   if [ "$installed" = yes ] && [ "$keeps_tools" = no ]; then
     if step 'removing what only the build needs (npm prune)'; then
-      npm_run prune --omit=dev --no-save --no-audit --no-fund
+      npm_run prune --omit=dev --no-save --no-audit --no-fund --offline
     fi
   fi
 }
@@ -300,6 +315,10 @@ done
 check_id "$id"
 shift
 
+talk=$(mktemp "${TMPDIR:-/tmp}/install-worker.XXXXXX")
+trap 'rm -f "$talk"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 find_root
 find_people
 find_node
@@ -310,5 +329,7 @@ if [ ! -x "$root/dist/cli/main.js" ]; then
   say "would be done: cape-worker service install $id"
   exit 0
 fi
+# An exit that is replaced by another program is none.
+rm -f "$talk"
 # The two dashes: Node would take an --env-file behind the program's path for its own.
 exec "$node" -- "$root/dist/cli/main.js" service install "$id" "$@"

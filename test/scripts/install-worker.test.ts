@@ -41,8 +41,11 @@ esac
 /** Does to a clone what npm would, and notes what it was asked for, by whom and where. */
 const NPM = `#!/bin/sh
 printf '%s (user %s, %s, umask %s, home %s)\\n' "$*" "$(id -u)" "$PWD" "$(umask)" "$HOME" >> npm.log
-if [ -e offline ]; then echo "npm error code ENOTFOUND" >&2; echo "npm error network request failed" >&2; exit 1; fi
+case "$*" in prune*) ;; *--offline) [ -e kept ] || { echo "npm error code ENOTCACHED" >&2; exit 1; } ;;
+  *) if [ -e offline ] && [ "$1" != run ]; then echo "npm error code ENOTFOUND" >&2; exit 1; fi ;;
+esac
 if [ -e broken ]; then echo "npm error the disk is on fire" >&2; exit 1; fi
+if [ -e no-ping ] && [ "$1" = ping ]; then echo "npm error 404 Not Found" >&2; exit 1; fi
 build() { mkdir -p dist/cli; echo > dist/cli/main.js; chmod 755 dist/cli/main.js; }
 case $1 in
   ci) mkdir -p node_modules/typescript; echo > node_modules/typescript/package.json; [ -e no-prepare ] || build ;;
@@ -120,7 +123,8 @@ function run(args: readonly string[], { env = {}, shell = ['/bin/sh'], cwd = fol
 /** The words that npm got, one line a call. */
 function asked(): string[] {
   const log = join(clone, 'npm.log');
-  return existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n') : [];
+  const lines = existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n') : [];
+  return lines.filter((line) => !line.startsWith('ping '));
 }
 const words = () => asked().map((line) => line.split(' (')[0]);
 
@@ -139,7 +143,7 @@ describe.each(SHELLS.map((shell) => ({ shell })))('by $shell', ({ shell }) => {
     });
     expect(words()).toEqual([
       'ci --include=dev --no-audit --no-fund',
-      'prune --omit=dev --no-save --no-audit --no-fund',
+      'prune --omit=dev --no-save --no-audit --no-fund --offline',
     ]);
     expect(asked()[0]).toContain(`(user ${process.getuid?.()}, ${clone}, umask 0022,`);
     expect(existsSync(join(clone, 'logs'))).toBe(true);
@@ -268,7 +272,7 @@ describe('a clone that is there already', () => {
     expect(run(['a-1']).status).toBe(0);
     expect(words().slice(1)).toEqual([
       'ci --include=dev --no-audit --no-fund',
-      'prune --omit=dev --no-save --no-audit --no-fund',
+      'prune --omit=dev --no-save --no-audit --no-fund --offline',
     ]);
   });
 
@@ -334,13 +338,23 @@ describe('Node', () => {
 });
 
 describe('npm', () => {
-  test('that can not reach its registry ends it with one line', () => {
+  test('that can not reach its registry ends it in two lines, unless it has kept what is needed', () => {
     writeFileSync(join(clone, 'offline'), '');
     const { status, stdout, lines } = run(['a-1']);
     expect([status, stdout]).toEqual([1, '']);
     expect(lines.slice(2)).toEqual([
-      "install-worker: npm ci: no network: the registry of npm can't be reached (ENOTFOUND); connect this machine and run this again",
+      "install-worker: the registry of npm can't be reached (ENOTFOUND): trying with what npm has kept of earlier times",
+      "install-worker: npm ci: no network: the registry of npm can't be reached (ENOTCACHED); connect this machine and run this again",
     ]);
+    writeFileSync(join(clone, 'kept'), '');
+    expect(run(['a-1']).stderr).not.toContain('no network');
+    expect(words()[0]).toBe('ci --include=dev --no-audit --no-fund --offline');
+  });
+
+  test('that knows no ping is asked all the same', () => {
+    writeFileSync(join(clone, 'no-ping'), '');
+    expect(run(['a-1'])).toMatchObject({ status: 0, stderr: expect.not.stringContaining('reached') });
+    expect(words()[0]).toBe('ci --include=dev --no-audit --no-fund');
   });
 
   test('that fails has its last lines shown', () => {
