@@ -1,6 +1,7 @@
 /** `service stop`: after the running issues, or now. */
 import { EXIT } from '../core/errors.js';
 import type { InstalledService } from '../service/installed.js';
+import type { ServiceState } from '../service/manager.js';
 import { command, flag } from './command.js';
 import { toStderr } from './database.js';
 import { print } from './output.js';
@@ -28,8 +29,14 @@ export const stop = command<StopFlags>({
     const host = thisHost();
     const services = await servicesOf(words, flags, host);
     for (const { scope } of services) requireRoot(scope, host, ['stop', ...words].join(' '));
+    // Asked before: until a stop is asked for, Ctrl-C ends this command and nothing goes on.
+    const states = await Promise.all(services.map(({ manager, workerId }) => manager.state(workerId)));
     const waited = await waitOrInterrupt((signal) =>
-      Promise.all(services.map((service) => stopOne(service, flags.now === true, signal))),
+      Promise.all(
+        services.map((service, index) =>
+          stopOne(service, states[index] as ServiceState, { now: flags.now === true, signal }),
+        ),
+      ),
     );
     if (!('interrupted' in waited)) return EXIT.ok;
     toStderr(`cape-worker: no longer waited for; stopping goes on: cape-worker service status ${words.join(' ')}`);
@@ -37,11 +44,17 @@ export const stop = command<StopFlags>({
   },
 });
 
-async function stopOne(service: InstalledService, now: boolean, signal: AbortSignal): Promise<void> {
+interface HowToStop {
+  readonly now: boolean;
+  /** Aborted: it is no longer waited for. */
+  readonly signal: AbortSignal;
+}
+
+async function stopOne(service: InstalledService, { active, pid }: ServiceState, { now, signal }: HowToStop) {
   const { manager, workerId } = service;
-  const { active, pid } = await manager.state(workerId);
   // Also one that is stopped: launchd may have it loaded, and systemd may be about to start it again.
   const stopping = manager.stop(workerId, { now });
   await (now ? stopping : sayWaits(service, pid, stopping, signal));
-  print(`${manager.nameOf(workerId)} ${active === 'stopped' ? 'is stopped already' : 'is stopped'}`);
+  if (!signal.aborted)
+    print(`${manager.nameOf(workerId)} ${active === 'stopped' ? 'is stopped already' : 'is stopped'}`);
 }
