@@ -138,9 +138,7 @@ describe('compose.yaml', () => {
   });
 
   test('starts the workers by words that the program takes', async () => {
-    for (const { command } of Object.values(workers)) {
-      const { code, stderr } = await accepted(command!);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    }
+    const ends = await Promise.all(Object.values(workers).map(({ command }) => accepted(command!)));
+    expect(ends.map(({ code, stderr }) => [code, stderr])).toEqual(ends.map(() => [0, '']));
   });
 });

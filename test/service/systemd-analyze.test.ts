@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { renderDatabaseUnit } from '../../src/service/database-unit.js';
 import type { ServiceSpec } from '../../src/service/spec.js';
 import { renderUnit } from '../../src/service/unit.js';
 import { tempFolder } from '../support/worker.js';
@@ -42,6 +43,15 @@ describe.skipIf(version === 0)('systemd-analyze', () => {
       );
     expect(files.length).toBeGreaterThan(1);
     expect(analyze('verify', `--${scope}`, ...files)).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+
+  test.each(['system', 'user'] as const)('has nothing to say against the database of the %s scope', (scope) => {
+    const cluster = '/var/lib/cape worker/100 %/data';
+    // A program that is there in the place of pg_ctl.
+    const server = { cluster, pgCtl: process.execPath, libraries: ['/a b/lib'], settings: ['log_filename=%a.log'] };
+    const spec = { scope, user: 'cape-postgres', dataDir: '/var/lib/cape worker', foundData: false };
+    const file = written(tempFolder('cape-units-'), 'postgres', renderDatabaseUnit(spec, server));
+    expect(analyze('verify', `--${scope}`, file)).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
   test('takes a program with nearly every character in its path', () => {
