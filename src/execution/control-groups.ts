@@ -2,6 +2,7 @@
  * A control group for every run, where the keeper's own is delegated to it. Node can't start a process in another group,
  * and one that is moved after its start may have forked before: so the keeper itself goes into the group, starts the
  * command and comes back. Node's spawn returns when the command is executed, so nothing else is started in between.
+ * Both moves take 0.2 ms together, and 12 ms where none was made just before: the kernel then waits for its processors.
  */
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

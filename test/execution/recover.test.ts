@@ -214,3 +214,16 @@ it('a record that only a database row tells of removes no folder', async () => {
   expect(await endLeftovers(record, dead)).toBe(true);
   expect(existsSync(folder)).toBe(true);
 });
+
+it('a record out of a database that is not as ours are is no proof, and no stranger is ended by it', async () => {
+  // A token so short would be the beginning of others.
+  const token = 'tok-1';
+  const stranger = spawn('/bin/sleep', ['300'], { stdio: 'ignore', env: { CAPE_KEEPER: `${token}-of-another` } });
+  const dead = { pid: process.pid, start: '1' };
+  const record = { token, groupsFile: join(dir, 'groups'), worker: dead, keeper: dead, warden: null, graceMs: 200 };
+  const unseen: unknown[] = [];
+  expect(await endLeftovers(record, dead, { onUnseen: (error) => unseen.push(error) })).toBe(false);
+  expect(unseen).toHaveLength(1);
+  expect(identify(stranger.pid!)).not.toBeNull();
+  stranger.kill('SIGKILL');
+});
