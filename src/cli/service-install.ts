@@ -88,7 +88,8 @@ function absolute(path: string | undefined): string | undefined {
 
 /** The settings that were given, as the env file has them. Checked as options: what is wrong is said of the option. */
 function variablesOf(flags: object): Record<string, string | null> {
-  const given = settingFlags(flags);
+  // The env file is where they go, and may be yet to be written.
+  const given = { ...settingFlags(flags), envFile: undefined };
   const names = [...FILE_SETTINGS, 'workingDir' as const].filter((name) => given[name] !== undefined);
   loadConfig({ flags: given, env: {}, only: names, dotenv: false });
   const entries = names.filter((name) => name !== 'workingDir').flatMap((name) => entriesOf(name, given[name]));

@@ -45,17 +45,20 @@ class Systemd implements ServiceManager {
   readonly kind = 'systemd';
   readonly #dir: string;
   readonly #scopeFlags: readonly string[];
-  readonly #env: ToolOptions['env'] & object;
 
   constructor(
-    scope: Scope,
-    host: Host,
+    private readonly scope: Scope,
+    private readonly host: Host,
     private readonly features: SystemdFeatures,
   ) {
     this.#dir = placesOf(scope, host).unitDir;
     this.#scopeFlags = scope === 'user' ? ['--user'] : [];
+  }
+
+  /** Looked at anew each time: lingering, once switched on, makes the folder. */
+  get #env(): ToolOptions['env'] & object {
     // Its times are read back: they are asked for in UTC.
-    this.#env = { ...host.environment, ...(scope === 'user' ? runtimeDir(host) : {}), TZ: 'UTC' };
+    return { ...this.host.environment, ...(this.scope === 'user' ? runtimeDir(this.host) : {}), TZ: 'UTC' };
   }
 
   fileOf(workerId: string): string {

@@ -80,7 +80,7 @@ export async function carryOutRemoval(removal: Removal, options: RemoveOptions, 
     removeIfEmpty(dirname(envFile));
     say(`removed ${envFile}`);
   }
-  const warnings = await removeTraces(purged, service, host, say);
+  const warnings = removal.purge ? await removeTraces(purged, service, host, say) : [];
   // Last: by it the service is found, so a second try goes on where the first one failed.
   rmSync(unit, { force: true });
   await manager.reload(workerId);
@@ -105,7 +105,8 @@ async function removeTraces(
   host: Host,
   say: (line: string) => void,
 ) {
-  if (paths.length === 0) return [];
+  if (!existsSync(spec.logDir)) return [];
+  // Without a path it removes nothing, and is content.
   const { code, problem } = await runAs(spec.account, host, 'rm', ['-rf', '--', ...paths]);
   if (code !== 0) return [`not all logs could be removed: ${problem}`];
   const state = join(spec.logDir, '.state');

@@ -20,7 +20,10 @@ import type { Host } from '../../src/service/host.js';
 /** State is a file of NAME=value lines for each unit, as `show` prints them. A file `refuse-VERB` holds an error. */
 const SYSTEMCTL = `#!/bin/sh
 cd "$FAKE_SYSTEMD" || exit 9
-[ "$1" = --user ] && shift
+if [ "$1" = --user ]; then
+  shift
+  [ -d "$XDG_RUNTIME_DIR/systemd" ] || { echo 'Failed to connect to bus: No medium found' >&2; exit 1; }
+fi
 [ "$1" = --no-block ] && shift
 verb=$1
 for unit in "$@"; do :; done
@@ -49,8 +52,8 @@ cd "$FAKE_SYSTEMD" || exit 9
 [ -e "refuse-$1" ] && { cat "refuse-$1" >&2; exit 1; }
 case $1 in
   show-user) cat linger 2> /dev/null || echo no ;;
-  enable-linger) echo yes > linger ;;
-  disable-linger) echo no > linger ;;
+  enable-linger) echo yes > linger; mkdir -p "$FAKE_RUNTIME/systemd" ;;
+  disable-linger) echo no > linger; rm -rf "$FAKE_RUNTIME" ;;
 esac
 `;
 
@@ -84,9 +87,10 @@ afterEach(() => {
 export function fakeMachine(): FakeMachine {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'cape service ')));
   folders.push(dir);
-  const runtime = join(dir, `run/user/${process.getuid?.() ?? 0}/systemd`);
+  // There while somebody is logged in or lingers.
+  const runtime = join(dir, `run/user/${process.getuid?.() ?? 0}`);
   const [bin, state] = [join(dir, 'bin'), join(dir, 'systemd')];
-  for (const folder of [bin, state, join(dir, 'home'), join(dir, 'run/systemd/system'), runtime])
+  for (const folder of [bin, state, join(dir, 'home'), join(dir, 'run/systemd/system')])
     mkdirSync(folder, { recursive: true });
   for (const [name, text] of Object.entries({ systemctl: SYSTEMCTL, loginctl: LOGINCTL, journalctl: JOURNALCTL })) {
     writeFileSync(join(bin, name), text);
@@ -100,7 +104,12 @@ export function fakeMachine(): FakeMachine {
   return {
     host: {
       platform: 'linux',
-      environment: { PATH: `${bin}:${process.env.PATH}`, FAKE_SYSTEMD: state },
+      environment: {
+        PATH: `${bin}:${process.env.PATH}`,
+        FAKE_SYSTEMD: state,
+        FAKE_RUNTIME: runtime,
+        XDG_RUNTIME_DIR: '',
+      },
       uid: process.getuid?.() ?? 0,
       home: join(dir, 'home'),
       root: dir,

@@ -255,6 +255,8 @@ describe.skipIf(reason !== null)('a service that does not come up', () => {
 
   test('cannot linger is a warning', async () => {
     machine.refuse('enable-linger', 'Access denied');
+    // Somebody is logged in, else nothing could be asked.
+    mkdirSync(join(machine.dir, `run/user/${machine.host.uid}/systemd`), { recursive: true });
     const { warnings, problem } = await installNow();
     expect(problem).toBeNull();
     expect(warnings).toEqual([
@@ -334,9 +336,16 @@ describe.skipIf(reason !== null)('uninstalling', () => {
     expect(last.unlinger).toBe(true);
   });
 
+  test('with --purge removes also a log folder that nothing was written to', async () => {
+    await installNow({}, { start: false });
+    await uninstallNow(true);
+    expect(existsSync(join(machine.dir, 'logs'))).toBe(false);
+  });
+
   test('leaves an env file that lies elsewhere, and lingering that somebody else switched on', async () => {
     const elsewhere = join(machine.dir, 'own.env');
     writeFileSync(join(machine.dir, 'systemd/linger'), 'yes\n');
+    mkdirSync(join(machine.dir, `run/user/${machine.host.uid}/systemd`), { recursive: true });
     await installNow({ envFile: elsewhere });
     const removal = await uninstallNow(false);
     expect(removal).toMatchObject({ envFile: null, unlinger: false });
