@@ -1,5 +1,5 @@
 /** Carrying out what was planned, one step after another; a failure says what is there and how to go on. */
-import { closeSync, fchmodSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CapeError, messageOf } from '../core/errors.js';
 import { makeFolder } from '../folders.js';
@@ -11,6 +11,7 @@ import type { Host } from './host.js';
 import { isLingering, switchLingerOn } from './linger.js';
 import { otherDatabase, type Plan } from './plan.js';
 import { nearest } from './preflight.js';
+import { isRoots } from './trusted-folder.js';
 
 export interface Done {
   /** Paths that were written, in order. */
@@ -59,18 +60,21 @@ function halfDone(error: unknown, written: readonly string[], { workerId, spec }
 }
 
 /** As the account where it may: root that makes a folder where a user can put links would follow them. */
-async function makeLogFolder({ spec, account }: Plan, host: Host, say: (line: string) => void): Promise<void> {
+async function makeLogFolder(plan: Plan, host: Host, say: (line: string) => void): Promise<void> {
+  const { spec, account, logDirIsAccounts } = plan;
   const { logDir } = spec;
   if (nearest(logDir) === logDir) return;
   const { code, problem } = await runAs(account, host, 'mkdir', ['-p', '--', logDir]);
+  if (code !== 0 && logDirIsAccounts) {
+    const todo = `CAPE_LOG_DIR in ${plan.env.path} names it; give it as --log-dir to have it made`;
+    throw new CapeError('refused', `${logDir} can't be made: ${problem}; ${todo}`);
+  }
   if (code !== 0) await makeAsRoot(logDir, account, host, problem);
   say(`made ${logDir}`);
 }
 
 async function makeAsRoot(path: string, account: Plan['account'], host: Host, problem: string): Promise<void> {
-  const above = nearest(path);
-  // Only where no one but root can change what lies there.
-  if (host.uid !== 0 || lstatSync(above).uid !== 0) throw new CapeError('refused', `${path} can't be made: ${problem}`);
+  if (host.uid !== 0 || !isRoots(nearest(path))) throw new CapeError('refused', `${path} can't be made: ${problem}`);
   makeFolder(dirname(path), 0o755);
   const { code, problem: why } = await runInstall(path, account, host);
   if (code !== 0) throw new CapeError('refused', `${path} can't be made: ${why}`);

@@ -1,6 +1,6 @@
 /** What installing a service comes down to, as data: which files with which text, and how things stand. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { CapeError } from '../core/errors.js';
 import { parseUrl } from '../db/url.js';
 import { chooseAccount, type FoundAccount } from './account.js';
@@ -50,6 +50,8 @@ export interface Plan {
   readonly spec: ServiceSpec;
   readonly unit: PlannedFile;
   readonly env: PlannedFile;
+  /** Nobody but the env file names the log folder, and that is the account's to write: root must not make it. */
+  readonly logDirIsAccounts: boolean;
   /** The database of the env file may be replaced: it was installed with this service. */
   readonly ownsDatabase: boolean;
   /** The env file has another mode or owner than it must have. */
@@ -78,7 +80,7 @@ export async function planInstall(
   const places = placesOf(scope, host);
   const envFile = wish.envFile ?? installed?.spec.envFile ?? envFileOf(places, workerId);
   const env = readEnvFile(envFile);
-  const folders = foldersOf({ wish, installed, env, program, account, places });
+  const { logDirIsAccounts, ...folders } = foldersOf({ wish, installed, env, program, account, places });
   const after = changeEnvText(env.text ?? '', variablesFor(wish, env, folders.logDir));
   const settings = checkSettings(workerId, envFile, after, folders.workingDir);
   const withDatabase = wish.withDatabase ?? installed?.spec.withDatabase ?? false;
@@ -109,6 +111,7 @@ export async function planInstall(
     spec,
     unit,
     env: { path: envFile, before: env.text, after },
+    logDirIsAccounts,
     ownsDatabase: installed?.spec.withDatabase ?? false,
     envLoose: env.text !== null && (env.mode !== 0o600 || env.uid !== account.uid),
     settings,
@@ -162,11 +165,12 @@ interface Known {
 
 function foldersOf({ wish, installed, env, program, account, places }: Known) {
   const { clone, root } = program;
-  return {
-    workingDir: wish.workingDir ?? installed?.spec.workingDir ?? (clone ? root : account.home),
-    logDir:
-      wish.logDir ?? env.values.CAPE_LOG_DIR ?? installed?.spec.logDir ?? (clone ? join(root, 'logs') : places.logDir),
-  };
+  const workingDir = wish.workingDir ?? installed?.spec.workingDir ?? (clone ? root : account.home);
+  const told = wish.logDir ?? installed?.spec.logDir ?? (clone ? join(root, 'logs') : places.logDir);
+  const { CAPE_LOG_DIR: named } = env.values;
+  // As the worker reads it: an empty one is none, and a relative one begins in its working folder.
+  const logDir = wish.logDir === undefined && named ? resolve(workingDir, named) : told;
+  return { workingDir, logDir, logDirIsAccounts: logDir !== told };
 }
 
 /** What is written into the env file; what it has of the database stays. */

@@ -20,7 +20,7 @@ export function actorFor(folder: string): Actor {
   if (process.getuid?.() !== 0) return { kind: 'self' };
   const steps: Step[] = [];
   const nearest = walk(folder, steps);
-  const open = steps.find(isOpen);
+  const open = steps.find((step) => isOpen(step));
   if (open === undefined) return { kind: 'self' };
   const { uid, gid } = lstatSync(nearest);
   if (uid !== 0) return { kind: 'owner', uid, gid };
@@ -53,11 +53,21 @@ function walk(path: string, steps: Step[]): string {
   return at;
 }
 
+/**
+ * True for a folder that is root's, as are all on the way to it: nobody's link has led there. A group that root lets write
+ * there is trusted: on Ubuntu syslog is one in /var/log.
+ */
+export function isRoots(folder: string): boolean {
+  const steps: Step[] = [];
+  walk(folder, steps);
+  return !steps.some((step) => isOpen(step, true));
+}
+
 /** In a sticky folder, as /tmp is, nobody can exchange what is root's; but names that are still free are anybody's. */
-function isOpen({ folder, nextUid }: Step): boolean {
+function isOpen({ folder, nextUid }: Step, trustsGroups = false): boolean {
   const { uid, gid, mode } = lstatSync(folder);
   if (uid !== 0) return true;
-  const writable = (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
+  const writable = (mode & 0o002) !== 0 || (!trustsGroups && (mode & 0o020) !== 0 && gid !== 0);
   return writable && !((mode & 0o1000) !== 0 && nextUid === 0);
 }
 

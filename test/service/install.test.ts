@@ -182,6 +182,19 @@ describe.skipIf(reason !== null)('the same install again', () => {
     expect(env()).toMatchObject({ CAPE_COMMAND: 'true', CAPE_CONCURRENCY: '3' });
   });
 
+  test.each([
+    ['logs', 'home/logs'],
+    ['', 'logs'],
+  ])('takes a log folder "%s" of the env file as the worker does', async (named, folder) => {
+    const text = readFileSync(envFile(), 'utf8');
+    writeFileSync(envFile(), text.replace(/^CAPE_LOG_DIR=.*$/m, `CAPE_LOG_DIR=${named}`));
+    machine.says(UNIT, { ...RUNS, MainPID: 1111 });
+    await installNow({ logDir: undefined, workingDir: join(machine.dir, 'home') });
+    const { spec } = await findService('a', machine.host);
+    expect(spec.logDir).toBe(join(machine.dir, folder));
+    expect(env().CAPE_LOG_DIR).toBe(spec.logDir);
+  });
+
   test('with a change shows it, and restarts what runs', async () => {
     const planned = await plan({ variables: { CAPE_CONCURRENCY: '3' } });
     expect(shownFiles(planned)[1]?.difference).toContainEqual({ sign: '+', text: 'CAPE_CONCURRENCY=3' });
