@@ -104,17 +104,13 @@ class Systemd implements ServiceManager {
 
   async stop(workerId: string, { now = false } = {}): Promise<void> {
     const name = unitNameOf(workerId);
-    if (now) {
-      await this.#systemctl(['--no-block', 'stop', name]);
-      await this.#secondSignal(name);
-    }
+    if (now) await this.#twice('stop', workerId);
     await this.#systemctl(['stop', name], 0);
   }
 
   async restart(workerId: string, { now = false } = {}): Promise<void> {
-    const name = unitNameOf(workerId);
-    await this.#systemctl(['--no-block', 'restart', name]);
-    if (now) await this.#secondSignal(name);
+    if (now) await this.#twice('restart', workerId);
+    else await this.#systemctl(['--no-block', 'restart', unitNameOf(workerId)]);
   }
 
   async state(workerId: string): Promise<ServiceState> {
@@ -139,9 +135,13 @@ class Systemd implements ServiceManager {
     return [...this.#scopeFlags, '--unit', unitNameOf(workerId), '-n', String(count), '-o', 'cat', '--no-pager', '-q'];
   }
 
-  /** The worker's second step: end what runs and give it back. One that has left meanwhile needs none. */
-  async #secondSignal(name: string): Promise<void> {
+  /** With the worker's second step: end what runs and give it back. An idle one has left by then, and the next one is up. */
+  async #twice(verb: 'stop' | 'restart', workerId: string): Promise<void> {
+    const name = unitNameOf(workerId);
+    const { pid } = await this.state(workerId);
+    await this.#systemctl(['--no-block', verb, name]);
     await sleep(BETWEEN_SIGNALS_MS);
+    if (pid === null || (await this.state(workerId)).pid !== pid) return;
     await this.#ask(['kill', '--kill-who=main', '--signal=TERM', name]);
   }
 
