@@ -37,8 +37,11 @@ export function doubtOf({ root, node }: Program): string | null {
   return null;
 }
 
-/** systemd tells the second in which a service was up: what was written within it was there before. */
-const RESOLUTION_MS = 999;
+/**
+ * systemd tells the second in which a service was up: what was written within it was there before. So does `ps`, which is
+ * asked with launchd, and one second too early where the time of the boot is not a whole one (Linux).
+ */
+const RESOLUTION_MS = 1999;
 
 /**
  * True where one of the files was put there after that time. By the time of the inode's change: npm gives files from its

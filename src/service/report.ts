@@ -60,15 +60,16 @@ async function stateOf({ manager, workerId }: InstalledService): Promise<Service
 }
 
 function driftOf({ manager, spec, text }: InstalledService, { node, main }: Program): Line[] {
-  return difference(text, manager.render({ ...spec, node, program: main, graceMs: graceOf(spec) }));
+  return difference(text, manager.render({ ...spec, node, program: main, ...byEnvFile(spec) }));
 }
 
-/** The stop time in the file follows the env file's grace, where that can be read. */
-function graceOf(spec: ServiceSpec): number {
+/** The installed file follows the env file's grace and log folder, where that can be read. */
+function byEnvFile(spec: ServiceSpec): Pick<ServiceSpec, 'graceMs' | 'logDir'> {
   try {
-    return readServiceSettings(spec).config.grace;
+    const { config, environment } = readServiceSettings(spec);
+    return { graceMs: config.grace, logDir: environment.CAPE_LOG_DIR ?? spec.logDir };
   } catch (error) {
     if (!(error instanceof CapeError)) throw error;
-    return spec.graceMs;
+    return spec;
   }
 }

@@ -95,13 +95,13 @@ function away(): InstalledService {
     kind: 'systemd',
     fileOf: () => '/x/cape-worker-a-1.service',
     nameOf: () => 'cape-worker-a-1.service',
-    render: (rendered: ServiceSpec) => `node=${rendered.node}\ngrace=${rendered.graceMs}\n`,
+    render: ({ node, graceMs, logDir }: ServiceSpec) => `node=${node}\ngrace=${graceMs}\nlogs=${logDir}\n`,
     state: async () => {
       throw new CapeError('refused', 'Failed to connect to bus');
     },
     lastLines: async () => ['said hunter2hunter2 \u001b[31mred'],
   } as unknown as ServiceManager;
-  const text = `node=${process.execPath}\ngrace=10000\n`;
+  const text = `node=${process.execPath}\ngrace=10000\nlogs=${dir}\n`;
   return { workerId: 'a-1', scope: 'user', manager, text, spec };
 }
 
@@ -135,13 +135,13 @@ describe('a report', () => {
     expect(text).not.toContain('\u001b[31m');
   });
 
-  test('tells what an upgrade would change, also by a grace that was changed in the env file', async () => {
+  test('tells what an upgrade would change, also by what was changed in the env file', async () => {
     expect((await reportOn(away(), program(), 0)).drift).toEqual([]);
-    writeFileSync(spec.envFile, 'DATABASE_URL=postgres://me@127.0.0.1:1/db\nCAPE_GRACE=20\n');
+    writeFileSync(spec.envFile, 'DATABASE_URL=postgres://me@127.0.0.1:1/db\nCAPE_GRACE=20\nCAPE_LOG_DIR=/new\n');
     const report = await reportOn(away(), { ...program(), node: '/new/node' }, 0);
-    const changed = [`-node=${process.execPath}`, '-grace=10000', '+node=/new/node', '+grace=20000'];
+    const changed = [`-node=${process.execPath}`, '-grace=10000', '+node=/new/node', '+grace=20000', '+logs=/new'];
     expect(jsonOf(report)).toMatchObject({ drift: expect.arrayContaining(changed) });
-    expect(printed(() => printReport(report, false))).toMatch(/! an upgrade would change 4 lines/);
+    expect(printed(() => printReport(report, false))).toMatch(/! an upgrade would change 6 lines/);
   });
 
   test('does not wait for a database that does not answer', async () => {
