@@ -52,7 +52,7 @@ export class Stage {
 
   /** The one command of the newcomer. */
   install(workerId: string, options = ''): Promise<Answer> {
-    return this.type(`${this.#sudo}${PROGRAM} service install ${workerId} ${options}`);
+    return this.type(`${this.#sudo}"${CLONE}/scripts/install-worker.sh" ${workerId} ${options}`);
   }
 
   /** A command of cape-worker. */
