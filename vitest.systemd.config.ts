@@ -1,11 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-/** What takes a booted systemd: `npm run test:systemd`. One guest at a time. */
+/** What takes a booted systemd: `npm run test:systemd`. */
 export default defineConfig({
   test: {
     include: ['test/systemd/**/*.test.ts'],
     pool: 'forks',
-    maxWorkers: 1,
+    // Most of their time they wait; each has a guest of its own.
+    maxWorkers: 3,
     testTimeout: 180_000,
     hookTimeout: 180_000,
     reporters: [['default', { summary: false }]],

@@ -1,9 +1,10 @@
 /** A booted systemd for tests: a machine of its own in all but the kernel, with a newcomer and his clone in it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import { expect } from 'vitest';
 import { until } from '../support/until.js';
 
 const SCRIPT = fileURLToPath(new URL('guest.sh', import.meta.url));
@@ -181,9 +182,13 @@ function statusOf(pid: number): string {
   }
 }
 
-/** Shows what a test has seen: these tests are also the proof for whoever reads their output. */
+/**
+ * Shows what a test has seen: these tests are also the proof for whoever reads their output. With the name of the test's
+ * file, since several run at the same time.
+ */
 export function say(text: string): void {
-  process.stdout.write(`${text.trimEnd().replaceAll(/^/gm, '  | ')}\n`);
+  const name = basename(expect.getState().testPath ?? '', '.test.ts');
+  process.stdout.write(`${text.trimEnd().replaceAll(/^/gm, `  ${name} | `)}\n`);
 }
 
 export function seconds(ms: number): string {
