@@ -84,6 +84,7 @@ export function printInstalled(installed: Installed): void {
   if (action === 'none') print(`nothing to change: ${name} runs as ${account}, pid ${pid}`);
   else if (action === 'restart asked for')
     print(`${name}: a restart was asked for; it comes when the running issues have ended`);
-  else if (action === 'not started') print(`${name} is installed, and not started`);
+  else if (action === 'not started')
+    print(pid === null ? `${name} is installed, and not started` : `${name} is installed; pid ${pid} runs on as it is`);
   else print(`${name}: ${action}, runs as ${account}, pid ${pid}, seen in the database`);
 }

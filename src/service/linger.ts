@@ -32,13 +32,13 @@ export async function switchLingerOn(account: Account, host: Host): Promise<stri
   if (code !== 0) return problem;
   makeFolder(placesOf('user', host).stateDir, 0o700);
   writeFileSync(markerOf(host), WHY, { mode: 0o600 });
-  await untilThere(`${host.root}/run/user/${account.uid}/systemd`);
+  await untilThere(`${host.root}/run/user/${account.uid}/systemd/private`);
   return null;
 }
 
-/** The user's systemd is started by it; its folder is there before it can be spoken to. */
-async function untilThere(folder: string): Promise<void> {
-  for (let tries = 0; tries < 50 && !existsSync(folder); tries++) await sleep(100);
+/** The user's systemd is started by it; its folder is there before the socket that it is spoken to by. */
+async function untilThere(socket: string): Promise<void> {
+  for (let tries = 0; tries < 100 && !existsSync(socket); tries++) await sleep(100);
 }
 
 export function weSwitchedLingerOn(host: Host): boolean {

@@ -22,7 +22,7 @@ const SYSTEMCTL = `#!/bin/sh
 cd "$FAKE_SYSTEMD" || exit 9
 if [ "$1" = --user ]; then
   shift
-  [ -d "$XDG_RUNTIME_DIR/systemd" ] || { echo 'Failed to connect to bus: No medium found' >&2; exit 1; }
+  [ -e "$XDG_RUNTIME_DIR/systemd/private" ] || { echo 'Failed to connect to bus: No medium found' >&2; exit 1; }
 fi
 [ "$1" = --no-block ] && shift
 verb=$1
@@ -52,7 +52,12 @@ cd "$FAKE_SYSTEMD" || exit 9
 [ -e "refuse-$1" ] && { cat "refuse-$1" >&2; exit 1; }
 case $1 in
   show-user) cat linger 2> /dev/null || echo no ;;
-  enable-linger) echo yes > linger; mkdir -p "$FAKE_RUNTIME/systemd" ;;
+  enable-linger)
+    echo yes > linger
+    mkdir -p "$FAKE_RUNTIME/systemd"
+    # As the real one: the folder first, and a moment later what listens in it.
+    (sleep 0.2; : > "$FAKE_RUNTIME/systemd/private") > /dev/null 2>&1 &
+    ;;
   disable-linger) echo no > linger; rm -rf "$FAKE_RUNTIME" ;;
 esac
 `;
@@ -75,6 +80,8 @@ export interface FakeMachine {
   refuse(verb: string, words: string): void;
   forgive(verb: string): void;
   journal(text: string): void;
+  /** Somebody is logged in: the user's own systemd can be asked without lingering. */
+  login(): void;
 }
 
 const folders: string[] = [];
@@ -124,6 +131,10 @@ export function fakeMachine(): FakeMachine {
     says: (unit, values) => writeFileSync(file(unit), lines(values)),
     refuse: (verb, words) => writeFileSync(file(`refuse-${verb}`), `${words}\n`),
     forgive: (verb) => rmSync(file(`refuse-${verb}`)),
+    login() {
+      mkdirSync(join(runtime, 'systemd'), { recursive: true });
+      writeFileSync(join(runtime, 'systemd/private'), '');
+    },
     journal: (text) => writeFileSync(file('journal'), text),
   };
 }

@@ -269,7 +269,7 @@ describe.skipIf(reason !== null)('a service that does not come up', () => {
   test('cannot linger is a warning', async () => {
     machine.refuse('enable-linger', 'Access denied');
     // Somebody is logged in, else nothing could be asked.
-    mkdirSync(join(machine.dir, `run/user/${machine.host.uid}/systemd`), { recursive: true });
+    machine.login();
     const { warnings, problem } = await installNow();
     expect(problem).toBeNull();
     expect(warnings).toEqual([
@@ -358,7 +358,7 @@ describe.skipIf(reason !== null)('uninstalling', () => {
   test('leaves an env file that lies elsewhere, and lingering that somebody else switched on', async () => {
     const elsewhere = join(machine.dir, 'own.env');
     writeFileSync(join(machine.dir, 'systemd/linger'), 'yes\n');
-    mkdirSync(join(machine.dir, `run/user/${machine.host.uid}/systemd`), { recursive: true });
+    machine.login();
     await installNow({ envFile: elsewhere });
     const removal = await uninstallNow(false);
     expect(removal).toMatchObject({ envFile: null, unlinger: false });

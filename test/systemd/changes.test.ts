@@ -125,7 +125,11 @@ describe.skipIf(reasonNotToBoot() !== null)('an installed service of the machine
     expect(await guest.read(ENV_FILE)).toBeNull();
     expect((await guest.try('systemctl', 'cat', UNIT)).code).not.toBe(0);
     expect((await guest.run('ls', `${CLONE}/logs`)).stdout).toMatch(/worker_alleycat-1/);
-    expect(await property('ActiveState', 'cape-worker-alleycat-2.service')).toBe('active');
+    // After the reboot it may still be starting.
+    await until(async () => (await property('ActiveState', 'cape-worker-alleycat-2.service')) === 'active', {
+      timeoutMs: 60_000,
+      what: 'the second worker to be up',
+    });
     expect(await property('ActiveState', 'cape-worker-postgres.service')).toBe('active');
   });
 
