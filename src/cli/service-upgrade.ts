@@ -64,5 +64,7 @@ async function upgradeOne(
   const wish = { workerId, scope, variables: {}, database: {}, askPath: false };
   const plan = await planInstall(wish, manager, program, host);
   const renew = plan.state?.since != null && isNewerThan(program, plan.state.since);
-  return apply(plan, { program, renew, flags }, host);
+  // Somebody stopped it, and had a reason.
+  const start = plan.state?.active !== 'stopped';
+  return apply(plan, { program, renew, flags: { ...flags, start } }, host);
 }
