@@ -78,7 +78,9 @@ async function startOne(service: InstalledService): Promise<boolean> {
     print(`${manager.nameOf(workerId)} runs already, pid ${pid}`);
     return true;
   }
-  return tell(service, 'started', await up(service, manager.start(workerId), null));
+  // One that drains is replaced when it has gone, be it in an hour.
+  const oldPid = active === 'stopping' ? pid : null;
+  return tell(service, 'started', await up(service, manager.start(workerId), oldPid));
 }
 
 async function restartOne(service: InstalledService, now: boolean, signal: AbortSignal): Promise<boolean> {

@@ -73,10 +73,11 @@ export async function startUp(
   installed: Installed,
   { onState }: Pick<InstallOptions, 'onState'>,
 ): Promise<Installed> {
-  const { action, pid } = installed;
+  const { action } = installed;
   const asked = beginning(action, manager, workerId);
   if (action === 'started' || action === 'restarted' || isStarting(state)) {
-    const oldPid = action === 'restarted' ? pid : null;
+    // One that drains is replaced when it has gone, be it in an hour.
+    const oldPid = action === 'restarted' || state?.active === 'stopping' ? (state?.pid ?? null) : null;
     return { ...installed, ...(await bringUp({ manager, spec, asked, oldPid, onState })) };
   }
   await asked;

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'dotenv';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { register } from '../../src/queue/workers.js';
 import { startUp, writeDown } from '../../src/service/install.js';
 import { findService } from '../../src/service/installed.js';
@@ -16,6 +16,7 @@ import { programOf } from '../../src/service/program.js';
 import { shownFiles } from '../../src/service/show-plan.js';
 import { carryOutRemoval, planRemoval } from '../../src/service/uninstall.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { until } from '../support/until.js';
 import { type FakeMachine, fakeMachine } from './fake-systemd.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -213,6 +214,22 @@ describe.skipIf(reason !== null)('the same install again', () => {
     machine.says(UNIT, { ActiveState: 'inactive', MainPID: 0, UnitFileState: 'disabled' });
     expect(await installNow()).toMatchObject({ action: 'started', written: [] });
     expect(machine.calls()).toEqual([`systemctl enable ${UNIT}`, `systemctl start ${UNIT}`]);
+  });
+
+  test('waits without a limit for one that drains, and starts it then', async () => {
+    const draining = { ActiveState: 'deactivating', UnitFileState: 'enabled', MainPID: 1111 };
+    machine.says(UNIT, draining);
+    machine.afterStart(draining);
+    const began = performance.now();
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => began);
+    const installing = installNow();
+    await until(() => states.length > 0, { what: 'a look at it' });
+    clock.mockImplementation(() => began + 3_600_000);
+    const looks = states.length;
+    await until(() => states.length > looks + 2, { what: 'some more' });
+    clock.mockRestore();
+    machine.says(UNIT, { ...RUNS, MainPID: PID });
+    expect(await installing).toMatchObject({ action: 'started', problem: null, pid: PID });
   });
 
   test('restarts a process that is older than its env file', async () => {
