@@ -11,6 +11,7 @@ import type { Host } from './host.js';
 import { isLingering, switchLingerOn } from './linger.js';
 import { otherDatabase, type Plan } from './plan.js';
 import { nearest } from './preflight.js';
+import { isSameDatabase } from './same-database.js';
 import { isRoots } from './trusted-folder.js';
 
 export interface Done {
@@ -101,13 +102,6 @@ function writeEnv(plan: Plan, database: { url: string } | null): boolean {
   if (text === env.before && !envLoose) return false;
   writeEnvFile(env.path, text, { uid: account.uid, gid: account.gid, folderMode: places.configMode });
   return true;
-}
-
-/** But for the password: one that was changed since is known to the env file alone. */
-function isSameDatabase(named: string, ours: string): boolean {
-  if (!URL.canParse(named)) return false;
-  const parts = (url: URL) => [url.hostname, url.port, url.pathname, url.username].join(' ');
-  return parts(new URL(named)) === parts(new URL(ours));
 }
 
 async function linger({ account }: Plan, host: Host, say: (line: string) => void): Promise<string[]> {

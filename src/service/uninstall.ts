@@ -1,13 +1,15 @@
 /** Taking a service away again: what install made, and nothing else. */
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { CapeError } from '../core/errors.js';
 import { runAs } from './as-account.js';
 import { uninstallDatabase } from './database.js';
-import { removeEnvFile } from './env-file.js';
+import { readEnvFile, removeEnvFile } from './env-file.js';
 import type { Host } from './host.js';
 import { type InstalledService, installedServices } from './installed.js';
 import { switchLingerOff, weSwitchedLingerOn } from './linger.js';
 import { isOurEnvFile, placesOf } from './places.js';
+import { isSameServer } from './same-database.js';
 
 /** What is taken away, as data: `--dry-run` prints it. */
 export interface Removal {
@@ -21,6 +23,8 @@ export interface Removal {
   readonly unlinger: boolean;
   /** The database that came with it goes too: no other service uses it. Its data only with `--purge`. */
   readonly database: boolean;
+  /** Services that were given that database by its URL, and for which it stays. */
+  readonly databaseUsers: readonly string[];
   readonly purge: boolean;
 }
 
@@ -29,15 +33,33 @@ export async function planRemoval(service: InstalledService, purge: boolean, hos
   const others = (await installedServices(host)).filter((other) => !isSame(other, service));
   const ours = isOurEnvFile(placesOf(scope, host), spec.envFile) && existsSync(spec.envFile);
   const alone = !others.some((other) => other.spec.logDir === spec.logDir);
+  const sharers = others.filter((other) => other.scope === scope && other.spec.withDatabase);
+  const databaseUsers = spec.withDatabase && sharers.length === 0 ? usersOf(urlOf(service), others) : [];
   return {
     service,
     unit: manager.fileOf(workerId),
     envFile: ours ? spec.envFile : null,
     purged: purge ? tracesOf(workerId, spec.logDir, alone) : [],
-    database: spec.withDatabase && !others.some((other) => other.scope === scope && other.spec.withDatabase),
+    database: spec.withDatabase && sharers.length === 0 && databaseUsers.length === 0,
+    databaseUsers,
     purge,
     unlinger: scope === 'user' && !others.some((other) => other.scope === 'user') && weSwitchedLingerOn(host),
   };
+}
+
+/** The URL in its env file; null where there is none, or it can't be read by us. */
+function urlOf({ spec }: InstalledService): string | null {
+  try {
+    return readEnvFile(spec.envFile).values.DATABASE_URL ?? null;
+  } catch (error) {
+    if (error instanceof CapeError) return null;
+    throw error;
+  }
+}
+
+function usersOf(url: string | null, others: readonly InstalledService[]): string[] {
+  if (url === null) return [];
+  return others.filter((other) => isSameServer(urlOf(other) ?? '', url)).map(({ workerId }) => workerId);
 }
 
 function isSame(one: InstalledService, other: InstalledService): boolean {
@@ -85,6 +107,11 @@ export async function carryOutRemoval(removal: Removal, options: RemoveOptions, 
   rmSync(unit, { force: true });
   await manager.reload(workerId);
   say(`removed ${unit}`);
+  if (removal.databaseUsers.length > 0) {
+    const [first] = removal.databaseUsers;
+    const todo = `cape-worker service install ${first} --with-database makes it go with that one`;
+    warnings.push(`the database stays, since ${removal.databaseUsers.join(', ')} uses it; ${todo}`);
+  }
   if (removal.database) {
     warnings.push(...(await uninstallDatabase(service.scope, { purge: removal.purge, say }, host)));
   }

@@ -372,6 +372,17 @@ describe.skipIf(reason !== null)('uninstalling', () => {
     expect(existsSync(join(machine.dir, 'logs'))).toBe(false);
   });
 
+  test('leaves the database that came with it to a worker that was given its URL', async () => {
+    await installNow({ workerId: 'b' }, { start: false });
+    await installNow({}, { start: false });
+    const text = readFileSync(unitFile(), 'utf8');
+    writeFileSync(unitFile(), text.replace('withDatabase=false', 'withDatabase=true'));
+    const planned = async () => planRemoval(await findService('a', machine.host), true, machine.host);
+    expect(await planned()).toMatchObject({ database: false, databaseUsers: ['b'] });
+    rmSync(unitFile().replace('-a.', '-b.'));
+    expect(await planned()).toMatchObject({ database: true, databaseUsers: [] });
+  });
+
   test('leaves an env file that lies elsewhere, and lingering that somebody else switched on', async () => {
     const elsewhere = join(machine.dir, 'own.env');
     writeFileSync(join(machine.dir, 'systemd/linger'), 'yes\n');
