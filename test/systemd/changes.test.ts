@@ -89,6 +89,8 @@ describe.skipIf(reasonNotToBoot() !== null)('an installed service of the machine
     });
     await guest.run('sed', '-i', 's/:[0-9a-f]\\{48\\}@/:rotated@/', '/etc/cape-worker/alleycat-2.env');
     expect((await stage.cape('issues add --wait "after the rotation" --service alleycat-1')).code).toBe(0);
+    // The password with which the database was made is not put back.
+    expect((await stage.install('alleycat-1')).all).toMatch(/nothing to change/);
   });
 
   test('is not started again for a setting that is wrong', async () => {
