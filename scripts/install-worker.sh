@@ -224,7 +224,8 @@ NO_NETWORK='ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|
 # Runs npm in the clone with its words kept in $talk.
 npm_quietly() {
   # 022: the account that the worker runs as has to read what is made here, whatever root's umask.
-  (umask 022 && cd "$root" && as_owner npm "$@") >"$talk" 2>&1 </dev/null
+  # The database is none of the business of the packages' own scripts.
+  (umask 022 && unset DATABASE_URL CAPE_LISTEN_URL && cd "$root" && as_owner npm "$@") >"$talk" 2>&1 </dev/null
 }
 
 # Why npm got nothing from its registry, by what it said; nothing where that was not the reason.

@@ -7,7 +7,9 @@ import { runTool, type ToolAnswer } from './tool.js';
 /** Runs a program as the account, with all its groups. Only root can do that for another one. */
 export function runAs(account: Account, host: Host, file: string, args: readonly string[]): Promise<ToolAnswer> {
   const [tool, ...words] = [...prefix(account, host), file, ...args] as [string, ...string[]];
-  return runTool(tool, words, { env: host.environment });
+  // What root has in its environment, a password maybe, is not for the account to read in /proc.
+  const { PATH } = host.environment;
+  return runTool(tool, words, account.uid === host.uid ? { env: host.environment } : { env: { PATH }, bare: true });
 }
 
 function prefix({ name, uid }: Account, { platform, uid: own }: Host): string[] {

@@ -18,14 +18,17 @@ export interface ToolOptions {
   readonly timeoutMs?: number;
   /** Added to the environment; its PATH is where the tool is looked for. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** `env` is all of it: for a program of somebody else, who can read what it is given. */
+  readonly bare?: boolean;
 }
 
 /** Runs a tool and tells what it answered. Never throws. */
 export async function runTool(file: string, args: readonly string[], options: ToolOptions = {}): Promise<ToolAnswer> {
-  const { timeoutMs = DEADLINE_MS } = options;
+  const { timeoutMs = DEADLINE_MS, bare = false } = options;
   const env = { ...options.env, LC_ALL: 'C' };
   // The folder of whoever asks may be closed to the account that a tool runs as.
-  const result = await execa(file, args, { reject: false, timeout: timeoutMs, stdin: 'ignore', env, cwd: '/' });
+  const where = { env, extendEnv: !bare, cwd: '/' };
+  const result = await execa(file, args, { reject: false, timeout: timeoutMs, stdin: 'ignore', ...where });
   const { exitCode, stdout, stderr, shortMessage } = result;
   const said = stderr.trim().split('\n').at(-1) || stdout.trim().split('\n').at(-1) || shortMessage;
   return { code: exitCode ?? null, stdout, stderr, problem: exitCode === 0 ? '' : `${said}` };

@@ -40,7 +40,7 @@ esac
 
 /** Does to a clone what npm would, and notes what it was asked for, by whom and where. */
 const NPM = `#!/bin/sh
-printf '%s (user %s, %s, umask %s, home %s)\\n' "$*" "$(id -u)" "$PWD" "$(umask)" "$HOME" >> npm.log
+printf '%s (user %s, %s, umask %s, home %s)%s\\n' "$*" "$(id -u)" "$PWD" "$(umask)" "$HOME" "$DATABASE_URL" >> npm.log
 case "$*" in prune*) ;; *--offline) [ -e kept ] || { echo "npm error code ENOTCACHED" >&2; exit 1; } ;;
   *) if [ -e offline ] && [ "$1" != run ]; then echo "npm error code ENOTFOUND" >&2; exit 1; fi ;;
 esac
@@ -338,6 +338,12 @@ describe('Node', () => {
 });
 
 describe('npm', () => {
+  test('is not told the database: packages have scripts of their own', () => {
+    expect(run(['a-1'], { env: { DATABASE_URL: 'postgres://cape:secret@db/cape' } }).status).toBe(0);
+    expect(asked().join()).toMatch(/^ci .*\)/);
+    expect(asked().join()).not.toContain('secret');
+  });
+
   test('that can not reach its registry ends it in two lines, unless it has kept what is needed', () => {
     writeFileSync(join(clone, 'offline'), '');
     const { status, stdout, lines } = run(['a-1']);

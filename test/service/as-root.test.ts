@@ -2,7 +2,9 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { findAccount } from '../../src/service/account.js';
+import { runAs } from '../../src/service/as-account.js';
 import { writeDown } from '../../src/service/install.js';
 import { openManager } from '../../src/service/open-manager.js';
 import { type InstallWish, planInstall } from '../../src/service/plan.js';
@@ -67,4 +69,14 @@ describe.skipIf(reason !== null)('the log folder of a service of the machine', (
     await expect(install({ logDir: join(logs, 'made') })).rejects.toThrow(/made can't be made/);
     expect(existsSync(inside('etc/systemd/system/ssh.service.d/made'))).toBe(false);
   });
+});
+
+test.skipIf(reason !== null)('root’s environment is not handed to what runs as the account', async () => {
+  const { host } = fakeMachine();
+  vi.stubEnv('DATABASE_URL', 'postgres://cape:secret@db/cape');
+  const account = await findAccount('daemon', host);
+  const { stdout } = await runAs(account, { ...host, environment: { ...process.env } }, 'env', []);
+  vi.unstubAllEnvs();
+  expect(stdout).toMatch(/^PATH=/m);
+  expect(stdout).not.toContain('secret');
 });
