@@ -5,6 +5,8 @@ import type { FoundAccount } from './account.js';
 import type { Host } from './host.js';
 
 const DEADLINE_MS = 10_000;
+/** What a profile may print before the answer, characters: one that prints without end would fill root's memory. */
+const MOST_TALK = 1_000_000;
 /** What profiles print goes before it. `printenv`, since `$PATH` is a list in fish. */
 const ASK = "printf '\\ncape-path='; printenv PATH";
 const ANSWER = /^cape-path=(.+)$/m;
@@ -13,7 +15,7 @@ const ANSWER = /^cape-path=(.+)$/m;
 const USUAL = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const USUAL_MAC = '/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin';
 
-/** Null where the account has no shell, or its profile does not come to an end within 10 s. */
+/** Null where the account has no shell, or its profile does not come to an end within 10 s, or of its talk. */
 export async function loginPath(account: FoundAccount, host: Host): Promise<string | null> {
   if (account.shell === null) return null;
   const own = account.uid === host.uid;
@@ -48,6 +50,7 @@ function firstAnswer(file: string, args: readonly string[]): Promise<string | nu
       text += more;
       const found = ANSWER.exec(text.slice(0, text.lastIndexOf('\n') + 1));
       if (found) settle(found[1] as string);
+      else if (text.length > MOST_TALK) settle(null);
     });
     child.once('error', () => settle(null));
     child.once('exit', () => setImmediate(() => settle(ANSWER.exec(text)?.[1] ?? null)));

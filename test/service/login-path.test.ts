@@ -45,6 +45,12 @@ describe('the PATH of a login', () => {
     process.kill(Number(readFileSync(join(home, 'pid'), 'utf8')));
   });
 
+  test('is not waited for where the profile prints without end', async () => {
+    const began = performance.now();
+    expect(await loginPath(shell('endless', 'while :; do printf "%01000d" 0; done'), host())).toBeNull();
+    expect(performance.now() - began).toBeLessThan(9000);
+  });
+
   test('is not known of an account without a shell, nor where the shell fails', async () => {
     expect(await loginPath({ ...shell('none', ''), shell: null }, host())).toBeNull();
     expect(await loginPath(shell('failing', 'exit 3'), host())).toBeNull();
