@@ -59,7 +59,7 @@ export async function writeDown(plan: Plan, host: Host, options: InstallOptions)
     file: plan.unit.path,
     envFile: spec.envFile,
     written,
-    action: actionFor(options, runs, !isUnchanged(plan) || plan.stale || options.renew),
+    action: actionFor(options, runs, written.length > 0 || !isUnchanged(plan) || plan.stale || options.renew),
     pid: runs ? state.pid : null,
     warnings: [...options.doubts, ...warnings],
     problem: null,

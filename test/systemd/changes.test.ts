@@ -91,6 +91,7 @@ describe.skipIf(reasonNotToBoot() !== null)('an installed service of the machine
     expect((await stage.cape('issues add --wait "after the rotation" --service alleycat-1')).code).toBe(0);
     // The password with which the database was made is not put back.
     expect((await stage.install('alleycat-1')).all).toMatch(/nothing to change/);
+    expect(await guest.read(ENV_FILE)).toMatch(/:rotated@/);
   });
 
   test('is not started again for a setting that is wrong', async () => {
