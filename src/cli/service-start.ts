@@ -1,5 +1,6 @@
 /** `service start` and `service restart`: waited for until the worker is really up, as install does. */
-import { EXIT } from '../core/errors.js';
+import { CapeError, EXIT } from '../core/errors.js';
+import { oneLine } from '../core/text.js';
 import type { BroughtUp } from '../service/bring-up.js';
 import type { InstalledService } from '../service/installed.js';
 import { command, flag } from './command.js';
@@ -49,11 +50,24 @@ async function each(
   for (const { scope } of services) requireRoot(scope, host, [verb, ...words].join(' '));
   let code: number = EXIT.ok;
   for (const service of services) {
-    const waited = await waitOrInterrupt((signal) => one(service, signal));
-    if ('interrupted' in waited) return sayInterrupted(verb, service, waited);
-    if (!waited.done) code = EXIT.refused;
+    try {
+      await mustBeSound(service);
+      const waited = await waitOrInterrupt((signal) => one(service, signal));
+      if ('interrupted' in waited) return sayInterrupted(verb, service, waited);
+      if (!waited.done) code = EXIT.refused;
+    } catch (error) {
+      if (!(error instanceof CapeError)) throw error;
+      toStderr(`cape-worker: ${oneLine(error.message)}; ${service.manager.nameOf(service.workerId)} is not ${verb}ed`);
+      code = services.length === 1 ? error.exitCode : EXIT.refused;
+    }
   }
   return code;
+}
+
+/** Its settings are looked at before anything is asked for: a worker that runs would be taken down for ones it can't use. */
+async function mustBeSound({ spec }: InstalledService): Promise<void> {
+  const { readServiceSettings } = await import('../service/service-settings.js');
+  readServiceSettings(spec);
 }
 
 function sayInterrupted(

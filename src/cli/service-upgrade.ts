@@ -1,9 +1,11 @@
 /** `service upgrade`: installed services brought up to this program, and restarted where theirs is older. */
-import { EXIT } from '../core/errors.js';
+import { CapeError, EXIT } from '../core/errors.js';
+import { oneLine } from '../core/text.js';
 import type { Host } from '../service/host.js';
 import type { InstalledService } from '../service/installed.js';
 import type { Program } from '../service/program.js';
 import { command, flag, JSON_OPTION } from './command.js';
+import { toStderr } from './database.js';
 import { print, printJson } from './output.js';
 import { type Applied, type ApplyFlags, apply } from './service-apply.js';
 import { SCOPE_OPTIONS, type ScopeFlags, scopeOf, thisHost, thisProgram, workerIdOf } from './service-options.js';
@@ -34,15 +36,32 @@ export const upgrade = command<UpgradeFlags>({
     const program = thisProgram();
     const all: Applied[] = [];
     for (const service of services) {
-      all.push(await upgradeOne(service, program, flags, host));
+      all.push(await upgradeOne(service, program, flags, host).catch((error) => failed(service, error, flags)));
       // A person who does not wait for this one does not mean the next one either.
       if ((all.at(-1)?.exitCode ?? 0) > FIRST_SIGNAL) break;
     }
     if (flags.json) printJson(all.map(({ result }) => result));
     else if (services.length === 0) print('no service is installed');
-    return Math.max(EXIT.ok, ...all.map(({ exitCode }) => exitCode));
+    return codeOf(all);
   },
 });
+
+/** One that can't be upgraded is no reason to leave the others as they are. */
+function failed({ workerId, scope, manager }: InstalledService, error: unknown, { json }: UpgradeFlags): Applied {
+  if (!(error instanceof CapeError)) throw error;
+  const name = manager.nameOf(workerId);
+  const problem = oneLine(error.message);
+  if (!json) toStderr(`cape-worker: ${name} is not upgraded: ${problem}`);
+  return { result: { workerId, scope, name, action: 'none', problem }, exitCode: error.exitCode };
+}
+
+/** That of a single service, or of the signal that ended the waiting; of several 1 where not all went well. */
+function codeOf(all: readonly Applied[]): number {
+  const codes = all.map(({ exitCode }) => exitCode);
+  const last = codes.at(-1) ?? EXIT.ok;
+  if (codes.length <= 1 || last > FIRST_SIGNAL) return last;
+  return codes.every((code) => code === EXIT.ok) ? EXIT.ok : EXIT.refused;
+}
 
 /** Those that are named; else all that whoever asks may change. */
 async function upgradable(words: readonly string[], flags: UpgradeFlags, host: Host): Promise<InstalledService[]> {

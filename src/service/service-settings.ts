@@ -2,6 +2,7 @@
 import { parse } from 'dotenv';
 import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../config.js';
 import { CapeError } from '../core/errors.js';
+import { parseUrl } from '../db/url.js';
 import { readEnvFile } from './env-file.js';
 import type { ServiceSpec } from './spec.js';
 
@@ -28,7 +29,11 @@ export function checkSettings(workerId: string, file: string, text: string, work
       throw new CapeError('config', `${file}: ${env}: not for a service, which is started again when it leaves`);
   }
   try {
-    return loadConfig({ flags: { workerId, workingDir }, env: values, cwd: workingDir, dotenv: false });
+    const loaded = loadConfig({ flags: { workerId, workingDir }, env: values, cwd: workingDir, dotenv: false });
+    const { databaseUrl, listenUrl } = loaded.config;
+    // The worker looks at them only where it connects.
+    for (const url of [databaseUrl, listenUrl]) if (url !== undefined) parseUrl(url);
+    return loaded;
   } catch (error) {
     if (!(error instanceof CapeError) || error.kind !== 'config') throw error;
     throw new CapeError('config', `${file}: ${error.message}`, { cause: error });

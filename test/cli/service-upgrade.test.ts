@@ -1,7 +1,10 @@
-/** `service upgrade` on a machine whose systemd is a fake. */
+/** `service upgrade` and `restart` on a machine whose systemd is a fake. */
+import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { install } from '../../src/cli/service-install.js';
+import { restart, start } from '../../src/cli/service-start.js';
 import { upgrade } from '../../src/cli/service-upgrade.js';
 import { register } from '../../src/queue/workers.js';
 import type { Host } from '../../src/service/host.js';
@@ -21,37 +24,80 @@ const PID = 4242;
 const reason = process.platform === 'linux' ? null : 'accounts are asked of getent, which only Linux has';
 if (reason !== null) console.log(`skipped: upgrading with a fake systemd: ${reason}`);
 
-describe.skipIf(reason !== null)('an upgrade', () => {
+describe.skipIf(reason !== null)('an installed service', () => {
   let machine: FakeMachine;
+  let printed: Record<'stdout' | 'stderr', string>;
+  const install1 = (id: string) => install.run({ words: [id], flags: installFlags() });
+  const installFlags = () => ({
+    ...{ user: true, start: false, 'allow-root': true, 'working-dir': machine.dir, 'log-dir': machine.dir },
+    ...{ command: 'true', harden: true },
+  });
+  const spoil = (id: string) => {
+    const file = join(machine.dir, `home/.config/cape-worker/${id}.env`);
+    writeFileSync(file, 'DATABASE_URL=nonsense\n', { mode: 0o600 });
+  };
 
   beforeEach(async () => {
     machine = fakeMachine();
     here.host = machine.host;
     machine.journal('');
     machine.afterStart({ ActiveState: 'active', MainPID: PID });
-    for (const stream of ['stdout', 'stderr'] as const) vi.spyOn(process[stream], 'write').mockReturnValue(true);
+    printed = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const)
+      vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+        printed[stream] += text;
+        return true;
+      });
     const database = await createTestDatabase();
     const self = { id: 'a', instance: crypto.randomUUID(), host: hostname(), machine: 'm', pid: PID };
     await register(database.db, { ...self, pidStart: '1', version: '0', slots: 1, logDir: null });
     vi.stubEnv('DATABASE_URL', database.url);
-    const flags = { user: true, start: false, 'allow-root': true, 'working-dir': machine.dir, 'log-dir': machine.dir };
-    await install.run({ words: ['a'], flags: { ...flags, command: 'true', harden: true } });
+    await install1('a');
     machine.calls();
+    printed.stdout = '';
     return () => {
       vi.unstubAllEnvs();
       vi.restoreAllMocks();
     };
   });
 
-  test('leaves a stopped service stopped', async () => {
+  test('that is stopped stays so through an upgrade', async () => {
     machine.says(UNIT, { ActiveState: 'inactive', MainPID: 0, UnitFileState: 'enabled' });
     expect(await upgrade.run({ words: ['a'], flags: {} })).toBe(0);
     expect(machine.calls()).toEqual([]);
   });
 
-  test('starts one that failed', async () => {
+  test('that failed is started by an upgrade', async () => {
     machine.says(UNIT, { ActiveState: 'failed', MainPID: 0, UnitFileState: 'enabled' });
     expect(await upgrade.run({ words: ['a'], flags: {} })).toBe(0);
     expect(machine.calls()).toEqual([`systemctl start ${UNIT}`]);
+  });
+
+  test('that can not be upgraded keeps no other one from it', async () => {
+    await install1('b');
+    for (const id of ['a', 'b'])
+      machine.says(`cape-worker-${id}.service`, { ActiveState: 'failed', MainPID: 0, UnitFileState: 'enabled' });
+    spoil('b');
+    machine.calls();
+    printed.stdout = '';
+    expect(await upgrade.run({ words: ['b', 'a'], flags: { json: true } })).toBe(1);
+    expect(machine.calls()).toEqual([`systemctl start ${UNIT}`]);
+    expect(JSON.parse(printed.stdout)).toMatchObject([
+      { workerId: 'b', problem: expect.stringContaining('b.env: database URL ') },
+      { workerId: 'a', action: 'started', problem: null },
+    ]);
+    expect(await upgrade.run({ words: ['b'], flags: {} })).toBe(78);
+    expect(printed.stderr).toMatch(/cape-worker-b\.service is not upgraded: .*b\.env: database URL /);
+  });
+
+  test('with settings that it could not use is not taken down for a restart', async () => {
+    machine.says(UNIT, { ActiveState: 'active', MainPID: PID, UnitFileState: 'enabled' });
+    spoil('a');
+    expect(await restart.run({ words: ['a'], flags: {} })).toBe(78);
+    expect(await restart.run({ words: ['a'], flags: { now: true } })).toBe(78);
+    expect(printed.stderr).toMatch(/a\.env: database URL .*; cape-worker-a\.service is not restarted$/m);
+    machine.says(UNIT, { ActiveState: 'inactive', MainPID: 0, UnitFileState: 'enabled' });
+    expect(await start.run({ words: ['a'], flags: {} })).toBe(78);
+    expect(machine.calls()).toEqual([]);
   });
 });
