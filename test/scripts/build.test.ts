@@ -1,6 +1,8 @@
 /** The build of a clone in which workers run. */
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   copyFileSync,
   mkdirSync,
   readdirSync,
@@ -8,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -17,18 +20,50 @@ import { tempFolder } from '../support/worker.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-test('exchanges the old one at its end: one that fails leaves what was there', () => {
+const NOBODY = 65534;
+const isRoot = process.getuid?.() === 0;
+
+interface Build {
+  readonly clone: string;
+  /** Builds it with this text as the program. */
+  (text: string): ReturnType<typeof run>;
+  ifNeeded(options?: { uid?: number; gid?: number }): ReturnType<typeof run>;
+}
+
+function run(clone: string, args: string[] = [], options: { uid?: number; gid?: number } = {}) {
+  return spawnSync(process.execPath, [join(clone, 'scripts/build.mjs'), ...args], { encoding: 'utf8', ...options });
+}
+
+/** A compiler that only copies, in no time. */
+function quickCompiler(modules: string): void {
+  mkdirSync(join(modules, 'typescript/bin'), { recursive: true });
+  writeFileSync(join(modules, 'typescript/package.json'), '{}');
+  const copy = `fs.mkdirSync(out + '/cli', { recursive: true }); fs.copyFileSync('src/cli/main.ts', out + '/cli/main.js')`;
+  const text = `const fs = require('node:fs'); process.chdir(__dirname + '/../../..'); const out = process.argv.at(-1); ${copy}`;
+  writeFileSync(join(modules, 'typescript/bin/tsc'), text);
+}
+
+const realCompiler = (modules: string) => symlinkSync(join(root, 'node_modules'), modules);
+
+/** A clone with the build of this one, and a program of one line. */
+function cloned(compiler = realCompiler): Build {
   const clone = tempFolder('cape build ');
   for (const folder of ['scripts', 'src/cli', 'src/execution']) mkdirSync(join(clone, folder), { recursive: true });
   for (const file of ['scripts/build.mjs', 'tsconfig.json', 'tsconfig.build.json', 'src/execution/warden.sh']) {
     copyFileSync(join(root, file), join(clone, file));
   }
   writeFileSync(join(clone, 'package.json'), '{ "type": "module" }');
-  symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
+  compiler(join(clone, 'node_modules'));
   const build = (text: string) => {
     writeFileSync(join(clone, 'src/cli/main.ts'), text);
-    return spawnSync(process.execPath, [join(clone, 'scripts/build.mjs')], { encoding: 'utf8' });
+    return run(clone);
   };
+  return Object.assign(build, { clone, ifNeeded: (options = {}) => run(clone, ['--if-needed'], options) });
+}
+
+test('exchanges the old one at its end: one that fails leaves what was there', () => {
+  const build = cloned();
+  const { clone } = build;
   const main = join(clone, 'dist/cli/main.js');
 
   expect(build('export const x: number = 1;\n')).toMatchObject({ status: 0, stderr: '' });
@@ -55,4 +90,54 @@ test('exchanges the old one at its end: one that fails leaves what was there', (
     status: 1,
     stderr: expect.stringContaining('TypeScript is not installed'),
   });
+});
+
+test('as npm and npx ask for it, it is made only where it is missing or older than its sources', () => {
+  const build = cloned(quickCompiler);
+  const main = join(build.clone, 'dist/cli/main.js');
+  writeFileSync(join(build.clone, 'src/cli/main.ts'), 'export const x: number = 1;\n');
+  /** Whether it was built: an inode that is kept is not given away. */
+  const isBuilt = () => {
+    const before = statSync(main, { throwIfNoEntry: false });
+    expect(build.ifNeeded()).toMatchObject({ status: 0, stderr: '' });
+    return statSync(main).ctimeMs !== before?.ctimeMs;
+  };
+  expect(isBuilt()).toBe(true);
+  expect(isBuilt()).toBe(false);
+
+  const later = new Date(Date.now() + 60_000);
+  utimesSync(join(build.clone, 'src/execution/warden.sh'), later, later);
+  expect(isBuilt()).toBe(true);
+  const past = new Date(Date.now() - 60_000);
+  utimesSync(join(build.clone, 'src/execution/warden.sh'), past, past);
+  expect(isBuilt()).toBe(false);
+  chmodSync(main, 0o644); // interrupted, before it had come to its end
+  expect(isBuilt()).toBe(true);
+});
+
+test.skipIf(!isRoot)("what root builds in somebody's clone is the owner's, who builds again", () => {
+  const build = cloned(quickCompiler);
+  chownSync(build.clone, NOBODY, NOBODY);
+  expect(build('export const x: number = 1;\n').status).toBe(0);
+  for (const path of ['dist', 'dist/cli', 'dist/cli/main.js']) {
+    expect(statSync(join(build.clone, path)).uid).toBe(NOBODY);
+  }
+});
+
+test.skipIf(!isRoot)('who may not write there uses the build that is there, or is told whose it is', () => {
+  const build = cloned(quickCompiler);
+  chmodSync(build.clone, 0o755);
+  expect(build('export const x: number = 1;\n').status).toBe(0);
+  const later = new Date(Date.now() + 60_000);
+  utimesSync(join(build.clone, 'package.json'), later, later);
+  const nobody = { uid: NOBODY, gid: NOBODY };
+  expect(build.ifNeeded(nobody)).toMatchObject({ status: 0, stderr: '' });
+
+  chownSync(build.clone, NOBODY, NOBODY);
+  const refused = build.ifNeeded(nobody);
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toBe(
+    `build: ${build.clone}/dist belongs to another account and can't be replaced; ` +
+      `remove it as that one, as in: sudo rm -r '${build.clone}/dist'\n`,
+  );
 });
