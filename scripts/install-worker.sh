@@ -18,6 +18,7 @@ Options are those of that command, among them:
   --run-as USER           whom it runs as (default: the user behind sudo)
   --with-database         a Postgres comes along, as a service of its own
   --env-file FILE         where settings and secrets are kept
+  --command './agent.sh'  what is run for each issue (default: cape-adw, which must be on PATH then)
   --concurrency 4 ...     any setting of the worker
   --dry-run               say what would be done, and do nothing
   --help                  this text; of the command: cape-worker service install --help
@@ -26,8 +27,8 @@ The database is that of DATABASE_URL, in the environment or in .env; or say --wi
 
 Examples:
 
-  scripts/install-worker.sh alleycat-1 --with-database
-  sudo scripts/install-worker.sh alleycat-1 --with-database
+  scripts/install-worker.sh alleycat-1 --with-database --command './agent.sh'
+  sudo scripts/install-worker.sh alleycat-1 --with-database --command './agent.sh'
   sudo --preserve-env=DATABASE_URL scripts/install-worker.sh alleycat-1 --concurrency 4
   scripts/install-worker.sh alleycat-1 --user --dry-run
 EOF

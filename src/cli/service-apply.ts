@@ -32,7 +32,8 @@ export async function apply(
   host: Host,
 ): Promise<Applied> {
   const { preflight } = await import('../service/preflight.js');
-  const doubts = await preflight(plan, program, host);
+  const { start = true, wait = true } = flags;
+  const doubts = await preflight(plan, program, host, { start });
   const json = flags.json === true;
   if (flags['dry-run']) {
     if (!json) printPlan(plan, doubts);
@@ -41,7 +42,6 @@ export async function apply(
   // Before it is done: a restart may wait for hours.
   if (!json) printChanges(plan, doubts);
   const { startUp, writeDown } = await import('../service/install.js');
-  const { start = true, wait = true } = flags;
   const options = { start, wait, renew, doubts, ...new Progress(json).handlers };
   const written = await writeDown(plan, host, options);
   if (!json) printWarnings(written.warnings.slice(doubts.length));

@@ -45,8 +45,11 @@ export const install = command<InstallFlags>({
     ...JSON_OPTION,
   },
   examples: [
-    ['sudo cape-worker service install alleycat-1', 'a service of the machine, which runs as you'],
-    ['service install alleycat-1 --user', 'one of your own, without root'],
+    [
+      "sudo cape-worker service install alleycat-1 --command './agent.sh'",
+      'a service of the machine, which runs as you',
+    ],
+    ["service install alleycat-1 --user --command './agent.sh'", 'one of your own, without root'],
     ['service install alleycat-1 --user --concurrency 4 --dry-run', 'see what a change would do'],
   ],
   async run({ words, flags }) {

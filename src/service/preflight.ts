@@ -12,10 +12,16 @@ import { databaseProblem } from './worker-row.js';
 
 /**
  * Makes sure that the worker could start, and tells what a person should know besides.
+ * @param start false: it is not to be started yet, so its command may come later
  * @returns warnings
  * @throws CapeError `config` where it could not
  */
-export async function preflight(plan: Plan, program: Program, host: Host): Promise<string[]> {
+export async function preflight(
+  plan: Plan,
+  program: Program,
+  host: Host,
+  { start }: { readonly start: boolean },
+): Promise<string[]> {
   const { spec, settings } = plan;
   if (!statSync(spec.workingDir, { throwIfNoEntry: false })?.isDirectory()) {
     throw new CapeError('config', `--working-dir: got "${oneLine(spec.workingDir)}", which is no folder`);
@@ -24,7 +30,7 @@ export async function preflight(plan: Plan, program: Program, host: Host): Promi
   return [
     ...[doubtOf(program)].filter((doubt) => doubt !== null),
     ...settings.warnings,
-    ...(await commandDoubts(plan, host)),
+    ...(await commandDoubts(plan, host, start)),
     ...(await databaseDoubts(plan)),
   ];
 }
@@ -69,8 +75,8 @@ export function nearest(path: string): string {
   return existsSync(path) || dirname(path) === path ? path : nearest(dirname(path));
 }
 
-/** A missing command pauses a worker, and is no reason not to install it: agents are often installed later. */
-async function commandDoubts({ spec, account, settings }: Plan, host: Host): Promise<string[]> {
+/** Without its command a worker leaves at once; a service that is not started yet may be there before its agent. */
+async function commandDoubts({ spec, account, settings }: Plan, host: Host, start: boolean): Promise<string[]> {
   try {
     const { command } = settings.config;
     const found = findCommand({ command, workingDir: spec.workingDir }, { PATH: spec.path });
@@ -78,7 +84,9 @@ async function commandDoubts({ spec, account, settings }: Plan, host: Host): Pro
     return refusal ? [`command: ${wordsFor(account.name, refusal)}`] : [];
   } catch (error) {
     if (!(error instanceof CapeError)) throw error;
-    return [`${error.message}; PATH of the service: ${spec.path}`];
+    const found = `${error.message}; PATH of the service: ${spec.path}`;
+    if (!start) return [found];
+    throw new CapeError('config', `${found}; choose another by --command, or install without starting by --no-start`);
   }
 }
 

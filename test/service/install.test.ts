@@ -298,14 +298,21 @@ describe.skipIf(reason !== null)('a service that does not come up', () => {
 describe.skipIf(reason !== null)('before anything is written', () => {
   test('a working folder that is none is refused', async () => {
     const planned = await plan({ workingDir: join(machine.dir, 'nowhere') });
-    await expect(preflight(planned, PROGRAM, machine.host)).rejects.toThrow(
+    await expect(preflight(planned, PROGRAM, machine.host, { start: true })).rejects.toThrow(
       /--working-dir: got ".*nowhere", which is no folder/,
     );
   });
 
-  test('a command that is not there and a database that is away are warned of', async () => {
+  test('a command that is not there is refused, with the PATH that was looked in', async () => {
+    const planned = await plan({ variables: { CAPE_COMMAND: 'no-such-agent {id}' } });
+    await expect(preflight(planned, PROGRAM, machine.host, { start: true })).rejects.toThrow(
+      /^--command: "no-such-agent": not found on PATH; PATH of the service: \/.*; choose another by --command, or .*--no-start$/,
+    );
+  });
+
+  test('where it is not to be started, a command that is not there is warned of, as is a database that is away', async () => {
     const away = { DATABASE_URL: 'postgres://cape:secret@127.0.0.1:1/cape', CAPE_COMMAND: 'no-such-agent {id}' };
-    const doubts = await preflight(await plan({ variables: away }), PROGRAM, machine.host);
+    const doubts = await preflight(await plan({ variables: away }), PROGRAM, machine.host, { start: false });
     expect(doubts).toHaveLength(2);
     expect(doubts[0]).toMatch(/^--command: "no-such-agent": not found on PATH; PATH of the service: \//);
     expect(doubts[1]).toMatch(/127\.0\.0\.1:1.*ECONNREFUSED.*the service will wait for it/);
