@@ -209,7 +209,17 @@ is_stale() {
   [ -n "$(find "$@" -newer "$made" 2>/dev/null | head -n 1)" ]
 }
 
-needs_install() { is_stale "$root/node_modules/.package-lock.json" "$root/package-lock.json"; }
+needs_install() { is_stale "$root/node_modules/.package-lock.json" "$root/package-lock.json" && ! has_packages; }
+
+# A checkout makes package-lock.json newer without a change. What npm has installed it notes in a file of the same form.
+SAME='const { readFileSync } = require("fs");
+  const [wanted, found] = process.argv.slice(1).map((path) => JSON.parse(readFileSync(path, "utf8")).packages);
+  const differs = ([path, { version, dev, optional, devOptional }]) =>
+    path !== "" && (found[path] ? found[path].version !== version : !(dev || optional || devOptional));
+  Object.entries(wanted).some(differs) ? "other" : "same"'
+has_packages() {
+  [ "$("$node" -p "$SAME" "$root/package-lock.json" "$root/node_modules/.package-lock.json" 2>/dev/null)" = same ]
+}
 
 # The build makes it executable at its very end: one that was interrupted did not get there.
 needs_build() {
@@ -245,10 +255,13 @@ npm_run() {
 
 # Without a network npm ci took over two minutes to say so (it asks four times for each of a hundred packages), so the
 # registry is asked first. One that knows no ping answers something else than silence.
+# npm ci begins by removing what is there: without a network a worker may have to live on it.
 install_dependencies() {
   need_npm
   offline=
   if ! npm_quietly ping --fetch-retries=0 --fetch-timeout=15000 && [ -n "$(network_error)" ]; then
+    [ ! -e "$root/node_modules/.package-lock.json" ] || fail 1 "the dependencies have to be installed anew, and" \
+      "the registry of npm can't be reached ($(network_error)); connect this machine and run this again"
     say "the registry of npm can't be reached ($(network_error)): trying with what npm has kept of earlier times"
     offline=--offline
   fi

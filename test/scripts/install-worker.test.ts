@@ -262,6 +262,32 @@ describe('a clone that is there already', () => {
     expect(words()).toEqual(['ci --include=dev --no-audit --no-fund']);
   });
 
+  test.each([
+    { found: '1.0.0', words: [] },
+    { found: '1.0.1', words: ['ci --include=dev --no-audit --no-fund'] },
+  ])(
+    'whose package-lock.json has got a new time asks npm only for other packages: $found',
+    ({ found, words: asks }) => {
+      there(true);
+      program(join(bin, 'node'), `#!/bin/sh\nexec '${process.execPath}' "$@"\n`);
+      const lock = (version: string, more = {}) =>
+        JSON.stringify({ packages: { 'node_modules/a': { version }, ...more } });
+      writeFileSync(join(clone, 'package-lock.json'), lock('1.0.0', { '': {}, 'node_modules/tool': { dev: true } }));
+      writeFileSync(join(clone, 'node_modules/.package-lock.json'), lock(found));
+      age(join(clone, 'node_modules/.package-lock.json'), 2000);
+      expect(run(['a-1']).status).toBe(0);
+      expect(words()).toEqual(asks);
+    },
+  );
+
+  test('keeps the packages that it has where others are wanted and no registry is reached', () => {
+    there(true);
+    age(join(clone, 'node_modules/.package-lock.json'), 2000);
+    writeFileSync(join(clone, 'offline'), '');
+    expect(run(['a-1'])).toMatchObject({ status: 1, stderr: expect.stringContaining('to be installed anew, and') });
+    expect(words()).toEqual([]);
+  });
+
   test('is built where the source is newer, with the tools fetched for it where they were pruned', () => {
     there(true);
     age(join(clone, 'dist/cli/main.js'), 2000);
