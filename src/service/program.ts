@@ -42,17 +42,24 @@ export function doubtOf({ root, node }: Program): string | null {
  * asked with launchd, and one second too early where the time of the boot is not a whole one (Linux).
  */
 const RESOLUTION_MS = 1999;
+const limitOf = (time: Date) => time.getTime() + RESOLUTION_MS;
 
 /**
  * True where one of the files was put there after that time. By the time of the inode's change: npm gives files from its
  * packages a date of 1985.
  */
 export function isAnyNewer(files: readonly string[], time: Date): boolean {
-  const limit = time.getTime() + RESOLUTION_MS;
-  return files.some((file) => (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0) > limit);
+  return files.some((file) => (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0) > limitOf(time));
 }
 
-/** True where the program, or its Node, was put there after that time. */
+/**
+ * True where the program, or its Node, was put there after that time. By its birth, not by the change of its inode: npm
+ * and npx set the program's mode anew for each account that first calls it. mtime is for what was written in place.
+ */
 export function isNewerThan({ main, node, root }: Program, time: Date): boolean {
-  return isAnyNewer([main, node, join(root, 'package.json')], time);
+  return [main, node, join(root, 'package.json')].some((file) => {
+    const found = statSync(file, { throwIfNoEntry: false });
+    // Where a file system keeps no birth, Node has that of the change, or 0.
+    return found !== undefined && Math.max(found.mtimeMs, found.birthtimeMs || found.ctimeMs) > limitOf(time);
+  });
 }

@@ -1,8 +1,18 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { doubtOf, isAnyNewer, isNewerThan, programOf } from '../../src/service/program.js';
+import { until } from '../support/until.js';
 
 let dir: string;
 
@@ -54,4 +64,20 @@ test('is newer than a service that was up a second before it was written, and no
   expect(isNewerThan(program, new Date(written - 60_000))).toBe(true);
   expect(isNewerThan(program, new Date(Math.floor(written / 1000) * 1000))).toBe(false);
   expect(isAnyNewer([join(dir, 'gone')], new Date(0))).toBe(false);
+});
+
+test('is not newer for a mode that npx has set, but is with a date that npm gives its files', async () => {
+  const main = join(dir, 'main.js');
+  writeFileSync(main, '');
+  const program = { main, node: join(dir, 'gone'), root: dir, clone: true };
+  const npms = new Date('1985-10-26T08:15:00Z');
+  utimesSync(main, npms, npms);
+  expect(isNewerThan(program, new Date(Date.now() - 60_000))).toBe(true);
+
+  const up = new Date();
+  await until(() => Date.now() > up.getTime() + 2500);
+  chmodSync(main, 0o755);
+  expect(isNewerThan(program, up)).toBe(false);
+  writeFileSync(main, 'written in place');
+  expect(isNewerThan(program, up)).toBe(true);
 });
