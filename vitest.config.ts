@@ -3,7 +3,13 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/fixtures/**', 'test/bench/**', 'test/faults/**', 'test/systemd/**', 'test/**/*.fuzz.test.ts'],
+    exclude: [
+      'test/fixtures/**',
+      'test/bench/**',
+      'test/faults/**',
+      'test/systemd/**',
+      'test/**/*.{fuzz,slow}.test.ts',
+    ],
     globalSetup: ['test/support/global-setup.ts'],
     // Processes, not threads: tests start children, send signals and change the working directory.
     pool: 'forks',
