@@ -85,7 +85,7 @@ const ASSIGNMENT =
   /^[ \t]*(?:export[ \t]+)?[\w.-]+(?:[ \t]*=|:[ \t])[ \t]*(?:'(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`|.*)/gm;
 
 /** The numbers of the lines, from 1, that are neither an assignment nor empty nor a comment. */
-function ignoredLines(text: string): number[] {
+export function ignoredLines(text: string): number[] {
   const rest = text.replace(/\r\n?/g, '\n').replace(ASSIGNMENT, (lines) => `#${lines.replace(/[^\n]/g, '')}`);
   return rest.split('\n').flatMap((line, index) => (/^\s*(?:#|$)/.test(line) ? [] : [index + 1]));
 }

@@ -7,6 +7,7 @@ import { runAs } from './as-account.js';
 import { installDatabase } from './database.js';
 import { writeEnvFile } from './env-file.js';
 import { changeEnvText } from './env-text.js';
+import { refuseOtherText } from './found-env-file.js';
 import type { Host } from './host.js';
 import { isLingering, switchLingerOn } from './linger.js';
 import { otherDatabase, type Plan } from './plan.js';
@@ -100,6 +101,7 @@ function writeEnv(plan: Plan, database: { url: string } | null): boolean {
   }
   const text = database === null || kept ? env.after : changeEnvText(env.after, { DATABASE_URL: database.url });
   if (text === env.before && !envLoose) return false;
+  refuseOtherText(env.path, env.before); // the URL may be all that changes
   writeEnvFile(env.path, text, { uid: account.uid, gid: account.gid, folderMode: places.configMode });
   return true;
 }

@@ -6,11 +6,13 @@ import { parseUrl } from '../db/url.js';
 import { chooseAccount, type FoundAccount } from './account.js';
 import { type EnvFile, readEnvFile } from './env-file.js';
 import { changeEnvText } from './env-text.js';
+import { refuseOtherText, refuseStrangersFile } from './found-env-file.js';
 import type { Host } from './host.js';
-import { type InstalledService, readInstalled } from './installed.js';
+import { type InstalledService, installedServices, readInstalled } from './installed.js';
 import { loginPath, servicePath } from './login-path.js';
 import type { ServiceManager, ServiceState } from './manager.js';
-import { envFileOf, type Places, placesOf } from './places.js';
+import { checkNeighbours, isSame } from './neighbours.js';
+import { envFileOf, isOurEnvFile, type Places, placesOf } from './places.js';
 import { isAnyNewer, type Program } from './program.js';
 import { checkSettings, type ServiceSettings } from './service-settings.js';
 import type { Scope, ServiceSpec } from './spec.js';
@@ -56,7 +58,7 @@ export interface Plan {
   readonly ownsDatabase: boolean;
   /** The env file has another mode or owner than it must have. */
   readonly envLoose: boolean;
-  /** The worker's settings as it will have them. */
+  /** The worker's settings as it will have them; with the warnings also what speaks against its neighbours. */
   readonly settings: ServiceSettings;
   /** Null where the manager can't be asked (yet). */
   readonly state: ServiceState | null;
@@ -80,13 +82,18 @@ export async function planInstall(
   const places = placesOf(scope, host);
   const envFile = wish.envFile ?? installed?.spec.envFile ?? envFileOf(places, workerId);
   const env = readEnvFile(envFile);
+  if (!isOurEnvFile(places, envFile)) refuseStrangersFile(envFile, env, account);
   const { logDirIsAccounts, ...folders } = foldersOf({ wish, installed, env, program, account, places });
   const after = changeEnvText(env.text ?? '', variablesFor(wish, env, folders.logDir));
+  const envLoose = env.text !== null && (env.mode !== 0o600 || env.uid !== account.uid);
+  if (after !== (env.text ?? '') || envLoose) refuseOtherText(envFile, env.text);
   const settings = checkSettings(workerId, envFile, after, folders.workingDir);
   const withDatabase = wish.withDatabase ?? installed?.spec.withDatabase ?? false;
   const { databaseUrl } = settings.config;
   if (databaseUrl === undefined && !withDatabase) throw noDatabase(envFile);
   if (databaseUrl !== undefined && withDatabase && !isOnThisMachine(databaseUrl)) throw otherDatabase(envFile);
+  const others = (await installedServices(host)).filter((other) => !isSame(other, wish));
+  const doubts = checkNeighbours({ workerId, envFile, logDir: folders.logDir }, others, databaseUrl);
   const spec: ServiceSpec = {
     workerId,
     scope,
@@ -113,8 +120,8 @@ export async function planInstall(
     env: { path: envFile, before: env.text, after },
     logDirIsAccounts,
     ownsDatabase: installed?.spec.withDatabase ?? false,
-    envLoose: env.text !== null && (env.mode !== 0o600 || env.uid !== account.uid),
-    settings,
+    envLoose,
+    settings: { ...settings, warnings: [...settings.warnings, ...doubts] },
     state,
     stale: state?.pid != null && state.since !== null && isAnyNewer([unit.path, envFile], state.since),
   };

@@ -7,6 +7,12 @@ export function isSameDatabase(named: string, ours: string): boolean {
   return parts(new URL(named)) === parts(new URL(ours));
 }
 
+/** Whichever role: the same issues. True also where it can't be told, as with several servers. */
+export function isSameQueue(one: string, other: string): boolean {
+  if (!URL.canParse(one) || !URL.canParse(other)) return true;
+  return isSameServer(one, other) && new URL(one).pathname === new URL(other).pathname;
+}
+
 /** Whichever database and role: what is removed with a server is all that it holds. */
 export function isSameServer(one: string, other: string): boolean {
   if (!URL.canParse(one) || !URL.canParse(other)) return false;

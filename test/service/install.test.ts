@@ -1,5 +1,16 @@
 /** Installing on a machine whose systemd is a fake: the plan, what is written and asked, and what is said of it. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -154,6 +165,74 @@ describe.skipIf(reason !== null)('a new service', () => {
     const planned = await plan();
     expect(planned.env.after).toContain('# mine\nDATABASE_URL=postgres://other/db\nANTHROPIC_API_KEY=secret-key\n');
     expect(planned.envLoose).toBe(true);
+  });
+});
+
+describe.skipIf(reason !== null)('an env file that was there before', () => {
+  const given = () => join(machine.dir, 'given.env');
+
+  test('is not taken from somebody else', async () => {
+    if (process.getuid?.() !== 0) return console.log('skipped: only root can give a file away');
+    writeFileSync(given(), 'A=1\n', { mode: 0o640 });
+    chownSync(given(), 4242, 4242);
+    await expect(plan({ envFile: given() })).rejects.toThrow(
+      /^--env-file: .*given\.env belongs to user 4242, and the worker runs as \S+ \(0\); chown it to \S+ if/,
+    );
+    expect(statSync(given())).toMatchObject({ uid: 4242, gid: 4242 });
+  });
+
+  test('is not rewritten where it holds other lines, which are not shown', async () => {
+    writeFileSync(given(), '# accounts\nroot:s3cret:19000:0\n', { mode: 0o600 });
+    const refused = `${given()}: line 2 is not NAME=value, so it is not rewritten; mend or remove that line`;
+    await expect(installNow({ envFile: given() })).rejects.toThrow(refused);
+    await expect(plan({ envFile: given() })).rejects.not.toThrow('s3cret');
+    expect(readFileSync(given(), 'utf8')).not.toContain('CAPE_');
+  });
+
+  test('is kept by one that changes nothing in it, whatever its lines', async () => {
+    await installNow({ envFile: given() }, { start: false });
+    writeFileSync(given(), `${readFileSync(given(), 'utf8')}an old note\n`);
+    expect(isUnchanged(await plan())).toBe(true);
+    await expect(plan({ variables: { CAPE_CONCURRENCY: '3' } })).rejects.toThrow(/line \d is not NAME=value/);
+  });
+});
+
+describe.skipIf(reason !== null)('beside another service', () => {
+  beforeEach(async () => {
+    await installNow({ workerId: 'b' }, { start: false });
+  });
+
+  const unitOfB = () => unitFile().replace('-a.', '-b.');
+  const fileOfB = () => envFile().replace('a.env', 'b.env');
+
+  test('its env file is not taken', async () => {
+    symlinkSync(join(machine.dir, 'home/.config'), join(machine.dir, 'conf'));
+    for (const path of [fileOfB(), join(machine.dir, 'conf/cape-worker/b.env')]) {
+      await expect(plan({ envFile: path })).rejects.toThrow(
+        /b\.env is that of the service b \(--user\); every service/,
+      );
+    }
+  });
+
+  test('its id is not taken in the other scope with the same log folder', async () => {
+    const system = join(machine.dir, 'etc/systemd/system');
+    mkdirSync(system, { recursive: true });
+    writeFileSync(join(system, 'cape-worker-a.service'), readFileSync(unitOfB(), 'utf8').replaceAll('"b"', '"a"'));
+    rmSync(unitOfB());
+    const text = readFileSync(join(system, 'cape-worker-a.service'), 'utf8').replaceAll('=b\n', '=a\n');
+    writeFileSync(join(system, 'cape-worker-a.service'), text);
+    await expect(plan()).rejects.toThrow(
+      /the service a \(--system\) has the same id and the same log folder, .*logs; choose another id, or --log-dir/,
+    );
+    expect((await plan({ logDir: join(machine.dir, 'others') })).settings.warnings).toEqual([]);
+  });
+
+  test('another database in the same log folder is warned of', async () => {
+    expect((await plan()).settings.warnings).toEqual([]);
+    const other = { DATABASE_URL: 'postgres://cape:secret@db.example/other' };
+    const { warnings } = (await plan({ database: other })).settings;
+    expect(warnings).toEqual([expect.stringMatching(/^the service b \(--user\) logs to .*logs too, and has another/)]);
+    expect((await plan({ database: other, logDir: join(machine.dir, 'others') })).settings.warnings).toEqual([]);
   });
 });
 
