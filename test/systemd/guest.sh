@@ -40,6 +40,8 @@ for unit in systemd-networkd systemd-resolved systemd-timesyncd console-getty ge
   ln -s /dev/null "$guest/etc/systemd/system/$unit.service"
 done
 ln -s /lib/systemd/system/multi-user.target "$guest"/etc/systemd/system/default.target
+# Nor what workers of this machine have of their own.
+rm -rf "$guest"/etc/cape-worker "$guest"/var/lib/cape-worker* "$guest"/var/log/cape-worker
 # With the machine's own, nspawn refuses to link the journals, and both would share one journal folder.
 rm -rf "$guest"/etc/machine-id "$guest"/var/log/journal
 tr -d - < /proc/sys/kernel/random/uuid > "$guest"/etc/machine-id
