@@ -303,8 +303,16 @@ step() {
   say "$1"
 }
 
+# True where the program takes these options. What it says is said when it is called in earnest.
+is_understood() {
+  code=0
+  "$node" -- "$root/dist/cli/main.js" service install "$@" --dry-run >/dev/null 2>&1 || code=$?
+  [ "$code" != $EX_USAGE ]
+}
+
 make_log_folder() {
   [ "$own_logs" = yes ] && [ ! -d "$root/logs" ] || return 0
+  [ "$dry" = yes ] || is_understood "$@" || return 0
   if step "making the log folder $root/logs"; then
     as_owner mkdir -p "$root/logs"
   fi
@@ -339,7 +347,7 @@ find_people
 find_node
 say "Node $node_version: $node"
 install_and_build
-make_log_folder
+make_log_folder "$id" "$@"
 if [ ! -x "$root/dist/cli/main.js" ]; then
   say "would be done: cape-worker service install $id"
   exit 0

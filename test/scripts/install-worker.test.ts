@@ -34,7 +34,8 @@ const NODE = `#!/bin/sh
 case $1 in
   -p) echo "VERSION" ;;
   --version) echo "vVERSION" ;;
-  --) shift 2; echo "ran in $PWD:"; for word in "$@"; do echo "[$word]"; done ;;
+  --) shift 2; case $* in *--bogus*) echo "what is --bogus?" >&2; exit 64 ;; esac
+    echo "ran in $PWD:"; for word in "$@"; do echo "[$word]"; done ;;
 esac
 `;
 
@@ -213,6 +214,13 @@ describe('the command line', () => {
     expect([status, stdout, asked(), readdirSync(clone)]).toEqual([0, '', [], before]);
     expect(lines.filter((line) => line.includes('would be done'))).toHaveLength(5);
     expect(lines.at(-1)).toBe('install-worker: would be done: cape-worker service install a-1');
+  });
+
+  test('makes no log folder for options that the program refuses', () => {
+    const { status, lines } = run(['a-1', '--user', '--bogus']);
+    expect([status, lines.at(-1)]).toEqual([64, 'what is --bogus?']);
+    expect(lines.filter((line) => line.includes('bogus'))).toHaveLength(1);
+    expect(existsSync(join(clone, 'logs'))).toBe(false);
   });
 
   test('leaves a log folder that is elsewhere to the program', () => {
