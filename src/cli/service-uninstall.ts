@@ -19,14 +19,16 @@ export const uninstall = command<UninstallFlags>({
   count: { min: 1, max: 1 },
   options: {
     ...SCOPE_OPTIONS,
-    purge: flag("Remove its logs and state too; the issues' logs only with the last service that has them"),
+    purge: flag(
+      "Remove its logs and state too; with the last service that uses it also the issues' logs, and the database of --with-database with all issues in it",
+    ),
     now: flag('End running issues and give them back, in place of waiting for them'),
     'dry-run': flag('Print what would be stopped and removed, and do nothing'),
     ...JSON_OPTION,
   },
   examples: [
     ['service uninstall alleycat-1', 'when its running issues have ended; the logs stay'],
-    ['service uninstall alleycat-1 --purge --now', 'at once, and with its logs'],
+    ['service uninstall alleycat-1 --purge --now', 'at once, and with its logs; of the last one also the database'],
   ],
   async run({ words, flags }) {
     const host = thisHost();
