@@ -33,7 +33,7 @@ export const uninstall = command<UninstallFlags>({
   async run({ words, flags }) {
     const host = thisHost();
     const { findService } = await import('../service/installed.js');
-    const { carryOutRemoval, planRemoval } = await import('../service/uninstall.js');
+    const { carryOutRemoval, databaseStays, planRemoval } = await import('../service/uninstall.js');
     const service = await findService(workerIdOf(words[0]), host, scopeOf(flags));
     const removal = await planRemoval(service, flags.purge === true, host);
     const { envFile, purged, unlinger, unit, database } = removal;
@@ -42,7 +42,9 @@ export const uninstall = command<UninstallFlags>({
     const files = [unit, ...(envFile === null ? [] : [envFile]), ...purged];
     const summary = { workerId, scope, name, removed: files, database, unlinger };
     if (flags['dry-run']) {
-      if (flags.json) printJson(summary);
+      const warnings = [...(removal.kept === null ? [] : [removal.kept]), ...databaseStays(removal)];
+      for (const warning of warnings) toStderr(`cape-worker: ${warning}`);
+      if (flags.json) printJson({ ...summary, warnings });
       else for (const line of dryLines(name, files, removal)) print(line);
       return EXIT.ok;
     }

@@ -1,24 +1,28 @@
 /** Taking a service away again: what install made, and nothing else. */
-import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { CapeError } from '../core/errors.js';
+import { oneLine } from '../core/text.js';
 import { runAs } from './as-account.js';
 import { uninstallDatabase } from './database.js';
-import { readEnvFile, removeEnvFile } from './env-file.js';
+import { removeEnvFile } from './env-file.js';
 import type { Host } from './host.js';
 import { type InstalledService, installedServices } from './installed.js';
 import { switchLingerOff, weSwitchedLingerOn } from './linger.js';
+import { isSame, isSamePath, urlOf } from './neighbours.js';
 import { isOurEnvFile, placesOf } from './places.js';
 import { isSameServer } from './same-database.js';
+import { NO_TRACES, type Traces, tracesOf } from './traces.js';
 
 /** What is taken away, as data: `--dry-run` prints it. */
 export interface Removal {
   readonly service: InstalledService;
   readonly unit: string;
-  /** Null where it lies elsewhere than in our folder: then it is somebody's, who named it to install. */
+  /** Null where it lies elsewhere than in our folder: then it is somebody's, who named it to install. Or another's too. */
   readonly envFile: string | null;
   /** Logs and state of this worker, for `--purge`. */
   readonly purged: readonly string[];
+  /** Why they stay although `--purge` was asked for; null where they don't. */
+  readonly kept: string | null;
   /** Lingering is switched off: we switched it on, and no other service needs it. */
   readonly unlinger: boolean;
   /** The database that came with it goes too: no other service uses it. Its data only with `--purge`. */
@@ -31,15 +35,17 @@ export interface Removal {
 export async function planRemoval(service: InstalledService, purge: boolean, host: Host): Promise<Removal> {
   const { workerId, scope, manager, spec } = service;
   const others = (await installedServices(host)).filter((other) => !isSame(other, service));
-  const ours = isOurEnvFile(placesOf(scope, host), spec.envFile) && existsSync(spec.envFile);
-  const alone = !others.some((other) => other.spec.logDir === spec.logDir);
+  const shared = others.some((other) => isSamePath(other.spec.envFile, spec.envFile));
+  const ours = isOurEnvFile(placesOf(scope, host), spec.envFile) && existsSync(spec.envFile) && !shared;
+  const traces = purge ? tracesToPurge(service, others) : NO_TRACES;
   const sharers = others.filter((other) => other.scope === scope && other.spec.withDatabase);
   const databaseUsers = spec.withDatabase && sharers.length === 0 ? usersOf(urlOf(service), others) : [];
   return {
     service,
     unit: manager.fileOf(workerId),
     envFile: ours ? spec.envFile : null,
-    purged: purge ? tracesOf(workerId, spec.logDir, alone) : [],
+    purged: traces.paths,
+    kept: traces.problem,
     database: spec.withDatabase && sharers.length === 0 && databaseUsers.length === 0,
     databaseUsers,
     purge,
@@ -47,14 +53,13 @@ export async function planRemoval(service: InstalledService, purge: boolean, hos
   };
 }
 
-/** The URL in its env file; null where there is none, or it can't be read by us. */
-function urlOf({ spec }: InstalledService): string | null {
-  try {
-    return readEnvFile(spec.envFile).values.DATABASE_URL ?? null;
-  } catch (error) {
-    if (error instanceof CapeError) return null;
-    throw error;
-  }
+/** Two services of one id in one log folder have the same log files and the same state. */
+function tracesToPurge({ workerId, spec }: InstalledService, others: readonly InstalledService[]): Traces {
+  const beside = others.filter((other) => isSamePath(other.spec.logDir, spec.logDir));
+  const twin = beside.find((other) => other.workerId === workerId);
+  if (twin === undefined) return tracesOf(workerId, spec.logDir, beside.length === 0);
+  const problem = `its logs and state in ${oneLine(spec.logDir)} stay: they are also those of the --${twin.scope} service`;
+  return { paths: [], problem };
 }
 
 function usersOf(url: string | null, others: readonly InstalledService[]): string[] {
@@ -62,21 +67,12 @@ function usersOf(url: string | null, others: readonly InstalledService[]): strin
   return others.filter((other) => isSameServer(urlOf(other) ?? '', url)).map(({ workerId }) => workerId);
 }
 
-function isSame(one: InstalledService, other: InstalledService): boolean {
-  return one.workerId === other.workerId && one.scope === other.scope;
-}
-
-/** What a worker leaves in its log folder. The issues' own logs are shared: they go with the last worker that is installed. */
-function tracesOf(workerId: string, logDir: string, alone: boolean): string[] {
-  const names = existsSync(logDir) ? readdirSync(logDir) : [];
-  const own = `worker_${workerId.replaceAll('.', '\\.')}`;
-  const logs = new RegExp(
-    `^(\\.${own}-audit\\.json|${own}(-\\d{4}-\\d{2}-\\d{2}(\\.\\d+)?|_std(out|err))?\\.log(\\.\\d+)?)$`,
-  );
-  const state = join('.state', workerId);
-  const traces = names.filter((name) => logs.test(name) || (alone && name === 'issues'));
-  if (existsSync(join(logDir, state))) traces.push(state);
-  return traces.sort().map((name) => join(logDir, name));
+/** For people: who keeps the database, where somebody does. */
+export function databaseStays({ databaseUsers }: Pick<Removal, 'databaseUsers'>): string[] {
+  const [first] = databaseUsers;
+  if (first === undefined) return [];
+  const todo = `cape-worker service install ${first} --with-database makes it go with that one`;
+  return [`the database stays, since ${databaseUsers.join(', ')} uses it; ${todo}`];
 }
 
 export interface RemoveOptions {
@@ -91,7 +87,7 @@ export interface RemoveOptions {
  * @throws CapeError `refused` where the manager refuses
  */
 export async function carryOutRemoval(removal: Removal, options: RemoveOptions, host: Host): Promise<string[]> {
-  const { service, unit, envFile, purged } = removal;
+  const { service, unit, envFile, purged, kept } = removal;
   const { manager, workerId, spec } = service;
   const { say } = options;
   await manager.stop(workerId, { now: options.now });
@@ -102,16 +98,13 @@ export async function carryOutRemoval(removal: Removal, options: RemoveOptions, 
     removeIfEmpty(dirname(envFile));
     say(`removed ${envFile}`);
   }
-  const warnings = removal.purge ? await removeTraces(purged, service, host, say) : [];
+  const warnings = kept === null ? [] : [kept];
+  if (removal.purge && kept === null) warnings.push(...(await removeTraces(purged, service, host, say)));
   // Last: by it the service is found, so a second try goes on where the first one failed.
   rmSync(unit, { force: true });
   await manager.reload(workerId);
   say(`removed ${unit}`);
-  if (removal.databaseUsers.length > 0) {
-    const [first] = removal.databaseUsers;
-    const todo = `cape-worker service install ${first} --with-database makes it go with that one`;
-    warnings.push(`the database stays, since ${removal.databaseUsers.join(', ')} uses it; ${todo}`);
-  }
+  warnings.push(...databaseStays(removal));
   if (removal.database) {
     warnings.push(...(await uninstallDatabase(service.scope, { purge: removal.purge, say }, host)));
   }

@@ -2,6 +2,7 @@
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -447,15 +448,44 @@ describe.skipIf(reason !== null)('uninstalling', () => {
       'worker_a.log',
     ]);
     expect(existsSync(join(logs, 'issues/7'))).toBe(true);
-    const last = await planRemoval(await findService('a.b', machine.host), true, machine.host);
-    expect(last.purged).toContain(join(logs, 'issues'));
-    expect(last.unlinger).toBe(true);
+    const last = async () => planRemoval(await findService('a.b', machine.host), true, machine.host);
+    // Of a worker that can't be seen from here, as a user's by root.
+    for (const trace of ['worker_axb.log', '.worker_other-audit.json', '.state/other']) {
+      rmSync(join(logs, 'worker_axb.log'), { force: true });
+      mkdirSync(join(logs, trace));
+      expect((await last()).purged, trace).not.toContain(join(logs, 'issues'));
+      rmSync(join(logs, trace), { recursive: true });
+    }
+    expect((await last()).purged).toContain(join(logs, 'issues'));
+    expect((await last()).unlinger).toBe(true);
   });
 
   test('with --purge removes also a log folder that nothing was written to', async () => {
     await installNow({}, { start: false });
     await uninstallNow(true);
     expect(existsSync(join(machine.dir, 'logs'))).toBe(false);
+  });
+
+  test('leaves logs and state to a service of the same id in the other scope', async () => {
+    await installNow({}, { start: false });
+    mkdirSync(join(machine.dir, 'logs/.state/a'), { recursive: true });
+    const system = join(machine.dir, 'etc/systemd/system');
+    mkdirSync(system, { recursive: true });
+    copyFileSync(unitFile(), join(system, UNIT));
+    const removal = await uninstallNow(true);
+    expect(removal).toMatchObject({ purged: [], envFile: null });
+    expect(removal.kept).toMatch(/its logs and state in .*logs stay: they are also those of the --system service$/);
+    expect(existsSync(join(machine.dir, 'logs/.state/a'))).toBe(true);
+    expect(existsSync(envFile())).toBe(true);
+  });
+
+  test('with --purge says where the log folder is none, and goes on', async () => {
+    await installNow({}, { start: false });
+    rmSync(join(machine.dir, 'logs'), { recursive: true });
+    writeFileSync(join(machine.dir, 'logs'), '');
+    const removal = await uninstallNow(true);
+    expect(removal.kept).toMatch(/its logs and state in .*logs stay: ENOTDIR/);
+    expect([existsSync(unitFile()), existsSync(join(machine.dir, 'logs'))]).toEqual([false, true]);
   });
 
   test('leaves the database that came with it to a worker that was given its URL', async () => {
