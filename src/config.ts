@@ -13,6 +13,7 @@ import { CapeError } from './core/errors.js';
 import { oneLine } from './core/text.js';
 import { flag } from './core/values.js';
 
+export { ignoredWarnings } from './config/dotenv.js';
 export { type Config, optionName, SETTINGS, type SettingName, type Source } from './config/settings.js';
 export { LEASE_MARGIN_MS, renewalInterval } from './config/together.js';
 
@@ -54,6 +55,8 @@ export function loadConfig(
     only?: readonly SettingName[];
     /** false: no .env is looked for, nor is CAPE_ENV_FILE (demo, tests and benchmarks never see one). */
     dotenv?: boolean;
+    /** How messages call `env`: the file that it was read from. */
+    envName?: string;
   } = {},
 ): LoadedConfig {
   const env = input.env ?? process.env;
@@ -79,7 +82,7 @@ export function loadConfig(
     sources: sources as Record<SettingName, Source>,
     texts: texts as Record<SettingName, string | undefined>,
     warnings: [
-      ...unknownNames(env, 'environment'),
+      ...unknownNames(env, input.envName ?? 'environment'),
       ...unknownNames(file.values, file.name),
       ...ownName(file),
       ...file.warnings,

@@ -51,10 +51,12 @@ export function readNamedFile(path: string, secretNames: readonly string[]): Dot
 }
 
 function contentOf(path: string, text: string): Pick<Dotenv, 'values' | 'warnings'> {
-  const warnings = ignoredLines(text).map(
-    (line) => `${oneLine(path)}: line ${line} is not NAME=value, so it is ignored`,
-  );
-  return { values: parse(text), warnings };
+  return { values: parse(text), warnings: ignoredWarnings(path, text) };
+}
+
+/** Lines for people on what the text of a file holds besides settings. */
+export function ignoredWarnings(path: string, text: string): string[] {
+  return ignoredLines(text).map((line) => `${oneLine(path)}: line ${line} is not NAME=value, so it is ignored`);
 }
 
 /** Names that programs give to what nobody else should know: ANTHROPIC_API_KEY, GH_TOKEN, PGPASSWORD. */

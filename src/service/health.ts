@@ -9,8 +9,8 @@ export function healthProblems(spec: ServiceSpec): string[] {
   const found = [
     programProblem('Node', spec.node, constants.X_OK, spec),
     programProblem('the program', spec.program, constants.R_OK, spec),
-    folderProblem('working folder', spec.workingDir),
-    folderProblem('log folder', spec.logDir),
+    folderProblem('working folder', spec.workingDir, `make it again, or ${again(spec)} --working-dir FOLDER`),
+    folderProblem('log folder', spec.logDir, `${again(spec)} makes it, or takes another by --log-dir`),
     envFileProblem(spec),
   ];
   return found.filter((problem) => problem !== null);
@@ -33,19 +33,28 @@ function wordsFor(error: unknown, closed: string): string {
   return code === 'ENOENT' || code === 'ENOTDIR' ? 'is gone' : `${closed} (${code})`;
 }
 
-function folderProblem(what: string, path: string): string | null {
+function folderProblem(what: string, path: string, remedy: string): string | null {
   try {
-    return statSync(path).isDirectory() ? null : `the ${what} ${oneLine(path)} is no folder`;
+    return statSync(path).isDirectory() ? null : `the ${what} ${oneLine(path)} is no folder: ${remedy}`;
   } catch (error) {
-    return `the ${what} ${oneLine(path)} ${wordsFor(error, "can't be looked at")}`;
+    return `the ${what} ${oneLine(path)} ${wordsFor(error, "can't be looked at")}: ${remedy}`;
   }
 }
 
+function again({ workerId }: ServiceSpec): string {
+  return `cape-worker service install ${workerId}`;
+}
+
 /** It holds the password of the database. */
-function envFileProblem({ envFile, account }: ServiceSpec): string | null {
+function envFileProblem(spec: ServiceSpec): string | null {
+  const { envFile, account } = spec;
   const file = `env file ${oneLine(envFile)}`;
   try {
-    const { mode, uid } = lstatSync(envFile);
+    const stats = lstatSync(envFile);
+    // Before its mode: that of a link can't be changed, and is that of no file.
+    const kind = stats.isSymbolicLink() ? 'a link' : stats.isDirectory() ? 'a folder' : 'no regular file';
+    if (!stats.isFile()) return `${file} is ${kind}: put the file itself there, or ${again(spec)} --env-file FILE`;
+    const { mode, uid } = stats;
     const bits = mode & 0o7777;
     if (bits !== 0o600) return `${file} has mode ${bits.toString(8).padStart(4, '0')}, not 0600: chmod 600`;
     if (uid !== account.uid)
@@ -54,7 +63,7 @@ function envFileProblem({ envFile, account }: ServiceSpec): string | null {
   } catch (error) {
     // A closed folder above it is how it should be for whoever is not the account.
     const { code } = error as NodeJS.ErrnoException;
-    return code === 'EACCES' ? null : `${file} ${wordsFor(error, "can't be looked at")}`;
+    return code === 'EACCES' ? null : `${file} ${wordsFor(error, "can't be looked at")}: ${again(spec)}`;
   }
 }
 

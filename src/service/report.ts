@@ -41,7 +41,7 @@ export async function reportOn(service: InstalledService, program: Program, logL
     service,
     state,
     drift: driftOf(service, program),
-    problems: healthProblems(spec),
+    problems: [...healthProblems(spec), ...settingsDoubts(spec)],
     atWork,
     version: { running: isUp && row?.pid === state.pid ? row.version : null, onDisk: versionOnDisk(root) },
     outdated: isUp && state.since !== null && isNewerThan(installed, state.since),
@@ -61,6 +61,16 @@ async function stateOf({ manager, workerId }: InstalledService): Promise<Service
 
 function driftOf({ manager, spec, text }: InstalledService, { node, main }: Program): Line[] {
   return difference(text, manager.render({ ...spec, node, program: main, ...byEnvFile(spec) }));
+}
+
+/** What its worker passes over in the env file; what is wrong in it is said where the database is. */
+function settingsDoubts(spec: ServiceSpec): readonly string[] {
+  try {
+    return readServiceSettings(spec).warnings;
+  } catch (error) {
+    if (!(error instanceof CapeError)) throw error;
+    return [];
+  }
 }
 
 /** The installed file follows the env file's grace and log folder, where that can be read. */

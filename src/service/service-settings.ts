@@ -1,7 +1,8 @@
 /** The settings of a worker as its service will have them: checked before anything is written, and read for its database. */
 import { parse } from 'dotenv';
-import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../config.js';
+import { ignoredWarnings, type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../config.js';
 import { CapeError } from '../core/errors.js';
+import { oneLine } from '../core/text.js';
 import { parseUrl } from '../db/url.js';
 import { readEnvFile } from './env-file.js';
 import type { ServiceSpec } from './spec.js';
@@ -29,11 +30,12 @@ export function checkSettings(workerId: string, file: string, text: string, work
       throw new CapeError('config', `${file}: ${env}: not for a service, which is started again when it leaves`);
   }
   try {
-    const loaded = loadConfig({ flags: { workerId, workingDir }, env: values, cwd: workingDir, dotenv: false });
+    const flags = { workerId, workingDir };
+    const loaded = loadConfig({ flags, env: values, envName: oneLine(file), cwd: workingDir, dotenv: false });
     const { databaseUrl, listenUrl } = loaded.config;
     // The worker looks at them only where it connects.
     for (const url of [databaseUrl, listenUrl]) if (url !== undefined) parseUrl(url);
-    return loaded;
+    return { ...loaded, warnings: [...loaded.warnings, ...ignoredWarnings(file, text)] };
   } catch (error) {
     if (!(error instanceof CapeError) || error.kind !== 'config') throw error;
     throw new CapeError('config', `${file}: ${error.message}`, { cause: error });

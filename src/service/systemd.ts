@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { CapeError } from '../core/errors.js';
+import { findTool } from './find-tool.js';
 import type { Host } from './host.js';
 import type { ServiceManager, ServiceState } from './manager.js';
 import { placesOf, unitNameOf, workerOfUnit } from './places.js';
@@ -26,19 +27,24 @@ export async function openSystemd(scope: Scope, host: Host): Promise<ServiceMana
 async function featuresOf(host: Host): Promise<SystemdFeatures> {
   const { code, stdout } = await runTool('systemctl', ['--version'], { env: host.environment });
   // The folder is how systemd itself tells (sd_booted): a container may have the programs without the manager.
-  if (code !== 0 || !existsSync(`${host.root}/run/systemd/system`)) {
+  const isBooted = existsSync(`${host.root}/run/systemd/system`);
+  if (isBooted && findTool('systemctl', host.environment) === null) {
+    throw new CapeError(
+      'refused',
+      'systemd runs this machine, and its systemctl is not found: neither on PATH nor in /usr/bin and /bin; put its folder on PATH',
+    );
+  }
+  if (code !== 0 || !isBooted) {
     throw new CapeError(
       'refused',
       'no systemd runs this machine (a container, or WSL without systemd=true in wsl.conf?): start the worker by ' +
         'another manager, as `cape-worker run --worker-id ID --env-file FILE`',
     );
   }
-  return { version: Number(/^systemd (\d+)/.exec(stdout)?.[1] ?? 0), notify: hasNotify(host) };
-}
-
-function hasNotify({ environment }: Host): boolean {
-  const folders = [...(environment.PATH ?? '').split(':').filter(Boolean), '/usr/bin', '/bin'];
-  return folders.some((folder) => existsSync(join(folder, 'systemd-notify')));
+  return {
+    version: Number(/^systemd (\d+)/.exec(stdout)?.[1] ?? 0),
+    notify: findTool('systemd-notify', host.environment) !== null,
+  };
 }
 
 class Systemd implements ServiceManager {

@@ -78,13 +78,27 @@ describe('the files of a service', () => {
       expect.stringMatching(new RegExp(` belongs to user ${uid}, not to other \\(${uid + 1}\\): chown$`)),
     ]);
     rmSync(spec.envFile);
-    expect(healthProblems(spec)).toEqual([expect.stringMatching(/^env file .* is gone$/)]);
+    expect(healthProblems(spec)).toEqual([
+      expect.stringMatching(/^env file .* is gone: cape-worker service install a-1$/),
+    ]);
+  });
+
+  test('an env file that is a link or a folder: its mode is not what is wrong', () => {
+    rmSync(spec.envFile);
+    symlinkSync(join(dir, 'elsewhere'), spec.envFile);
+    const remedy = 'put the file itself there, or cape-worker service install a-1 --env-file FILE';
+    expect(healthProblems(spec)).toEqual([`env file ${spec.envFile} is a link: ${remedy}`]);
+    rmSync(spec.envFile);
+    mkdirSync(spec.envFile);
+    expect(healthProblems(spec)).toEqual([`env file ${spec.envFile} is a folder: ${remedy}`]);
   });
 
   test('folders that are missing', () => {
     expect(healthProblems({ ...spec, workingDir: join(dir, 'w'), logDir: spec.program })).toEqual([
-      expect.stringMatching(/^the working folder .*\/w is gone$/),
-      expect.stringMatching(/^the log folder .* is no folder$/),
+      expect.stringMatching(/^the working folder .*\/w is gone: make it again, or .*--working-dir FOLDER$/),
+      expect.stringMatching(
+        /^the log folder .* is no folder: cape-worker service install a-1 makes it, or .* --log-dir$/,
+      ),
     ]);
   });
 });
@@ -142,6 +156,14 @@ describe('a report', () => {
     const changed = [`-node=${process.execPath}`, '-grace=10000', '+node=/new/node', '+grace=20000', '+logs=/new'];
     expect(jsonOf(report)).toMatchObject({ drift: expect.arrayContaining(changed) });
     expect(printed(() => printReport(report, false))).toMatch(/! an upgrade would change 6 lines/);
+  });
+
+  test('tells what the worker passes over in its env file', async () => {
+    writeFileSync(spec.envFile, 'DATABASE_URL=postgres://me@127.0.0.1:1/db\nCAPE_COMAND=x\nhunter2\n', { mode: 0o600 });
+    expect((await reportOn(away(), program(), 0)).problems).toEqual([
+      `${spec.envFile}: unknown variable CAPE_COMAND; did you mean CAPE_COMMAND?`,
+      `${spec.envFile}: line 3 is not NAME=value, so it is ignored`,
+    ]);
   });
 
   test('does not wait for a database that does not answer', async () => {

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ServiceManager } from '../../src/service/manager.js';
 import { openSystemd } from '../../src/service/systemd.js';
+import { runTool } from '../../src/service/tool.js';
 import { type FakeMachine, fakeMachine } from './fake-systemd.js';
 
 const UNIT = 'cape-worker-a.service';
@@ -34,4 +35,8 @@ describe('the second signal of --now', () => {
     await manager.stop('a', { now: true });
     expect(machine.calls()).toEqual([`systemctl stop ${UNIT}`, `systemctl stop ${UNIT}`]);
   });
+});
+
+test('a tool of the system is found also where PATH has not its folder', async () => {
+  expect(await runTool('sh', ['-c', 'exit 7'], { env: { PATH: '/nowhere' } })).toMatchObject({ code: 7 });
 });
