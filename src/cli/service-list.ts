@@ -4,7 +4,7 @@ import { oneLine } from '../core/text.js';
 import type { InstalledService } from '../service/installed.js';
 import { command, JSON_OPTION } from './command.js';
 import { print, printJson, printTable, timeCell } from './output.js';
-import { SCOPE_OPTIONS, type ScopeFlags, servicesOf, thisHost } from './service-options.js';
+import { noneInstalled, SCOPE_OPTIONS, type ScopeFlags, scopeOf, servicesOf, thisHost } from './service-options.js';
 
 interface ListFlags extends ScopeFlags {
   readonly json?: boolean;
@@ -19,7 +19,7 @@ export const list = command<ListFlags>({
   async run({ flags }) {
     const rows = await Promise.all((await servicesOf([], flags, thisHost())).map(rowOf));
     if (flags.json) printJson(rows);
-    else if (rows.length === 0) print('no service of this machine or of yours is installed');
+    else if (rows.length === 0) print(noneInstalled(scopeOf(flags)));
     else {
       const cells = rows.map(({ workerId, scope, state, enabled, pid, since, account }) => [
         workerId,

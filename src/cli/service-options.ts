@@ -45,6 +45,13 @@ export async function servicesOf(words: readonly string[], flags: ScopeFlags, ho
   return Promise.all([...new Set(words)].map((word) => findService(workerIdOf(word), host, scope)));
 }
 
+/** For people, with the scope that was looked at and how to see the other one. */
+export function noneInstalled(scope: Scope | undefined): string {
+  if (scope === 'user') return 'no service of your own is installed; --system looks at those of the machine';
+  if (scope === 'system') return 'no service of the machine is installed; --user looks at your own';
+  return 'no service of this machine or of yours is installed';
+}
+
 /** @throws CapeError `usage` for an id that no worker may have */
 export function workerIdOf(word: string | undefined): string {
   return checked('worker id', workerIdSchema, word ?? '');

@@ -5,7 +5,15 @@ import type { Report } from '../service/report.js';
 import { command, flag, JSON_OPTION, value } from './command.js';
 import { toStderr } from './database.js';
 import { print, printJson } from './output.js';
-import { SCOPE_OPTIONS, type ScopeFlags, servicesOf, thisHost, thisProgram } from './service-options.js';
+import {
+  noneInstalled,
+  SCOPE_OPTIONS,
+  type ScopeFlags,
+  scopeOf,
+  servicesOf,
+  thisHost,
+  thisProgram,
+} from './service-options.js';
 import { isRunning, jsonOf, printReport } from './service-report.js';
 import { checked } from './values.js';
 
@@ -42,12 +50,11 @@ export const status = command<StatusFlags>({
   },
 });
 
-function show(reports: readonly Report[], { json, diff }: StatusFlags): void {
+function show(reports: readonly Report[], flags: StatusFlags): void {
+  const { json, diff } = flags;
   if (json) printJson(reports.map(jsonOf));
   else if (reports.length === 0)
-    toStderr(
-      'cape-worker: no service of this machine or of yours is installed: cape-worker service install <worker-id>',
-    );
+    toStderr(`cape-worker: ${noneInstalled(scopeOf(flags))}; cape-worker service install <worker-id>`);
   for (const [index, report] of json ? [] : reports.entries()) {
     if (index > 0) print('');
     printReport(report, diff === true);

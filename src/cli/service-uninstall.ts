@@ -1,11 +1,14 @@
 /** `service uninstall`: a worker's service away again, with what install made. */
 import { EXIT } from '../core/errors.js';
+import type { InstalledService } from '../service/installed.js';
 import type { Removal } from '../service/uninstall.js';
 import { command, flag, JSON_OPTION } from './command.js';
 import { toStderr } from './database.js';
 import { print, printJson } from './output.js';
 import { SCOPE_OPTIONS, type ScopeFlags, scopeOf, thisHost, workerIdOf } from './service-options.js';
 import { Progress, requireRoot } from './service-output.js';
+import { sayWaits } from './service-waits.js';
+import { waitOrInterrupt } from './waiting.js';
 
 interface UninstallFlags extends ScopeFlags {
   readonly purge?: boolean;
@@ -49,14 +52,32 @@ export const uninstall = command<UninstallFlags>({
       return EXIT.ok;
     }
     requireRoot(scope, host, `uninstall ${workerId}`);
+    const interrupted = await stopFirst(service, flags.now === true);
+    if (interrupted !== null) return interrupted;
     const { say } = new Progress(flags.json === true).handlers;
-    const warnings = await carryOutRemoval(removal, { now: flags.now === true, say }, host);
+    const warnings = await carryOutRemoval(removal, { now: false, say }, host);
     for (const warning of warnings) toStderr(`cape-worker: ${warning}`);
     if (flags.json) printJson({ ...summary, warnings });
     else print(`${name} is uninstalled${flags.purge ? '' : `; its logs stay in ${spec.logDir}`}`);
     return EXIT.ok;
   },
 });
+
+/** As `service stop` does it, and nothing is removed before. @returns the exit code where it is no longer waited for */
+async function stopFirst(service: InstalledService, now: boolean): Promise<number | null> {
+  const { manager, workerId } = service;
+  const { pid } = await manager.state(workerId);
+  const waited = await waitOrInterrupt((signal) => {
+    const stopping = manager.stop(workerId, { now });
+    return now ? stopping : sayWaits(service, pid, stopping, signal);
+  });
+  if (!('interrupted' in waited)) return null;
+  const todo = `when it has stopped: cape-worker service uninstall ${workerId}`;
+  toStderr(
+    `cape-worker: ${manager.nameOf(workerId)} is still installed, and no longer waited for; stopping goes on; ${todo}`,
+  );
+  return waited.interrupted;
+}
 
 function dryLines(name: string, files: readonly string[], { unlinger, database, purge, service }: Removal): string[] {
   return [

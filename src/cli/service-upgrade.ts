@@ -4,11 +4,20 @@ import { oneLine } from '../core/text.js';
 import type { Host } from '../service/host.js';
 import type { InstalledService } from '../service/installed.js';
 import type { Program } from '../service/program.js';
+import type { Scope } from '../service/spec.js';
 import { command, flag, JSON_OPTION } from './command.js';
 import { toStderr } from './database.js';
 import { print, printJson } from './output.js';
 import { type Applied, type ApplyFlags, apply } from './service-apply.js';
-import { SCOPE_OPTIONS, type ScopeFlags, scopeOf, thisHost, thisProgram, workerIdOf } from './service-options.js';
+import {
+  noneInstalled,
+  SCOPE_OPTIONS,
+  type ScopeFlags,
+  scopeOf,
+  thisHost,
+  thisProgram,
+  workerIdOf,
+} from './service-options.js';
 import { requireRoot } from './service-output.js';
 
 /** Exit codes above it are 128 and the number of a signal. */
@@ -41,7 +50,7 @@ export const upgrade = command<UpgradeFlags>({
       if ((all.at(-1)?.exitCode ?? 0) > FIRST_SIGNAL) break;
     }
     if (flags.json) printJson(all.map(({ result }) => result));
-    else if (services.length === 0) print('no service is installed');
+    else if (services.length === 0) await sayNone(flags, host);
     return codeOf(all);
   },
 });
@@ -63,11 +72,25 @@ function codeOf(all: readonly Applied[]): number {
   return codes.every((code) => code === EXIT.ok) ? EXIT.ok : EXIT.refused;
 }
 
+/** Where none is named: those of the machine are root's to change. */
+function scopeLookedAt(flags: UpgradeFlags, { uid }: Host): Scope | undefined {
+  return scopeOf(flags) ?? (uid === 0 ? undefined : 'user');
+}
+
+async function sayNone(flags: UpgradeFlags, host: Host): Promise<void> {
+  const scope = scopeLookedAt(flags, host);
+  const { installedServices } = await import('../service/installed.js');
+  const others = scope === 'user' ? await installedServices(host, 'system') : [];
+  if (others.length === 0) return print(noneInstalled(scope));
+  const ids = others.map(({ workerId }) => workerId).join(', ');
+  print(`no service of your own is installed; of the machine: ${ids}: sudo cape-worker service upgrade`);
+}
+
 /** Those that are named; else all that whoever asks may change. */
 async function upgradable(words: readonly string[], flags: UpgradeFlags, host: Host): Promise<InstalledService[]> {
   const { findService, installedServices } = await import('../service/installed.js');
+  if (words.length === 0) return installedServices(host, scopeLookedAt(flags, host));
   const scope = scopeOf(flags);
-  if (words.length === 0) return installedServices(host, scope ?? (host.uid === 0 ? undefined : 'user'));
   return Promise.all([...new Set(words)].map((word) => findService(workerIdOf(word), host, scope)));
 }
 

@@ -37,7 +37,7 @@ export async function bringUp({ manager, spec, asked, oldPid, onState }: Startin
     const refused = asked.then(() => new Promise<never>(() => {}));
     const up = await Promise.race([awaitUp({ manager, workerId, rows, oldPid, onState }), refused]);
     if (up.up) return { pid: up.state.pid, problem: null, log: [] };
-    const lines = await manager.lastLines(workerId, LOG_LINES);
+    const lines = await manager.lastLines(workerId, LOG_LINES, { lastStart: true });
     return { pid: up.state.pid, problem: up.why, log: redactByFile(lines, envFile) };
   } finally {
     await rows?.close();

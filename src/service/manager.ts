@@ -53,8 +53,11 @@ export interface ServiceManager {
   /** Why nothing can be started here and now, for people; null where it can. Absent: it always can. */
   whyNoStart?(): Promise<string | null>;
   state(workerId: string): Promise<ServiceState>;
-  /** The last lines that the service printed. */
-  lastLines(workerId: string, count: number): Promise<string[]>;
+  /**
+   * The last lines that the service printed.
+   * @param lastStart only what it printed since then, where the manager can tell
+   */
+  lastLines(workerId: string, count: number, options?: { readonly lastStart?: boolean }): Promise<string[]>;
   /** Prints what the service prints to our own stdout until it is interrupted. */
   follow(workerId: string, count: number): Promise<void>;
 }

@@ -126,8 +126,23 @@ class Systemd implements ServiceManager {
     return { ...readState(stdout), installed };
   }
 
-  async lastLines(workerId: string, count: number): Promise<string[]> {
-    const { stdout } = await runTool('journalctl', this.#journal(workerId, count), { env: this.#env });
+  async lastLines(workerId: string, count: number, { lastStart = false } = {}): Promise<string[]> {
+    const start = lastStart ? await this.#lastStart(workerId) : null;
+    const lines = start === null ? [] : await this.#lines([...this.#tail(count), ...start]);
+    // A journal that does not know of starts still has the lines.
+    return lines.length > 0 ? lines : this.#lines(this.#journal(workerId, count));
+  }
+
+  /** What journalctl finds the last start by: what the service printed in it, and what systemd says of it. */
+  async #lastStart(workerId: string): Promise<string[] | null> {
+    const { stdout } = await this.#ask(['show', '-p', 'InvocationID', unitNameOf(workerId)]);
+    const [, id] = /^InvocationID=([0-9a-f]{32})$/m.exec(stdout) ?? [];
+    const ours = this.scope === 'user' ? 'USER_INVOCATION_ID' : 'INVOCATION_ID';
+    return id === undefined ? null : [`_SYSTEMD_INVOCATION_ID=${id}`, '+', `${ours}=${id}`];
+  }
+
+  async #lines(args: readonly string[]): Promise<string[]> {
+    const { stdout } = await runTool('journalctl', args, { env: this.#env });
     return stdout.split('\n').filter((line) => line !== '' && !line.startsWith('-- '));
   }
 
@@ -138,7 +153,11 @@ class Systemd implements ServiceManager {
 
   /** The lines as the worker wrote them: they have a time of their own. */
   #journal(workerId: string, count: number): string[] {
-    return [...this.#scopeFlags, '--unit', unitNameOf(workerId), '-n', String(count), '-o', 'cat', '--no-pager', '-q'];
+    return [...this.#tail(count), '--unit', unitNameOf(workerId)];
+  }
+
+  #tail(count: number): string[] {
+    return [...this.#scopeFlags, '-n', String(count), '-o', 'cat', '--no-pager', '-q'];
   }
 
   /** With the worker's second step: end what runs and give it back. An idle one has left by then, and the next one is up. */

@@ -4,12 +4,16 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { install } from '../../src/cli/service-install.js';
+import { list } from '../../src/cli/service-list.js';
 import { restart, start } from '../../src/cli/service-start.js';
+import { uninstall } from '../../src/cli/service-uninstall.js';
 import { upgrade } from '../../src/cli/service-upgrade.js';
+import { claim, START } from '../../src/queue/claim.js';
 import { register } from '../../src/queue/workers.js';
 import type { Host } from '../../src/service/host.js';
 import { type FakeMachine, fakeMachine } from '../service/fake-systemd.js';
-import { createTestDatabase } from '../support/database.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { until } from '../support/until.js';
 
 const here = vi.hoisted(() => ({ host: null as Host | null }));
 
@@ -26,6 +30,8 @@ if (reason !== null) console.log(`skipped: upgrading with a fake systemd: ${reas
 
 describe.skipIf(reason !== null)('an installed service', () => {
   let machine: FakeMachine;
+  let database: TestDatabase;
+  const instance = crypto.randomUUID();
   let printed: Record<'stdout' | 'stderr', string>;
   const install1 = (id: string) => install.run({ words: [id], flags: installFlags() });
   const installFlags = () => ({
@@ -48,8 +54,8 @@ describe.skipIf(reason !== null)('an installed service', () => {
         printed[stream] += text;
         return true;
       });
-    const database = await createTestDatabase();
-    const self = { id: 'a', instance: crypto.randomUUID(), host: hostname(), machine: 'm', pid: PID };
+    database = await createTestDatabase();
+    const self = { id: 'a', instance, host: hostname(), machine: 'm', pid: PID };
     await register(database.db, { ...self, pidStart: '1', version: '0', slots: 1, logDir: null });
     vi.stubEnv('DATABASE_URL', database.url);
     await install1('a');
@@ -99,5 +105,39 @@ describe.skipIf(reason !== null)('an installed service', () => {
     machine.says(UNIT, { ActiveState: 'inactive', MainPID: 0, UnitFileState: 'enabled' });
     expect(await start.run({ words: ['a'], flags: {} })).toBe(78);
     expect(machine.calls()).toEqual([]);
+  });
+
+  test('is not looked for elsewhere in silence: list and upgrade say where they looked', async () => {
+    here.host = {
+      ...machine.host,
+      uid: 1234,
+      home: '/nowhere',
+      environment: { ...machine.host.environment, XDG_CONFIG_HOME: '/nowhere' },
+    };
+    expect(await upgrade.run({ words: [], flags: {} })).toBe(0);
+    expect(printed.stdout).toBe('no service of your own is installed; --system looks at those of the machine\n');
+    await list.run({ words: [], flags: { user: true } });
+    expect(printed.stdout).toMatch(/\nno service of your own is installed; --system /);
+  });
+
+  test('is still installed where its stop before the uninstalling is no longer waited for', async () => {
+    machine.says(UNIT, { ActiveState: 'active', MainPID: PID, UnitFileState: 'enabled' });
+    machine.hang('stop');
+    await database.sql`insert into cape_issues (description) values ('slow')`;
+    await claim(database.db, {
+      worker: 'a',
+      instance,
+      limit: 1,
+      token: crypto.randomUUID(),
+      leaseSeconds: 300,
+      hint: START,
+    });
+    const uninstalling = uninstall.run({ words: ['a'], flags: {} });
+    await until(() => printed.stderr.includes('waits for issue 1, attempt 1'));
+    process.emit('SIGINT', 'SIGINT');
+    expect(await uninstalling).toBe(130);
+    expect(printed.stderr).toMatch(/is still installed, and no longer waited for; stopping goes on; /);
+    expect(await list.run({ words: [], flags: {} })).toBe(0);
+    expect(printed.stdout).toMatch(/^a +user/m);
   });
 });

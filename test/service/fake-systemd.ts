@@ -31,6 +31,7 @@ put() { grep -v "^$1=" "$unit" > new || :; echo "$1=$2" >> new; mv new "$unit"; 
 [ "$verb" = --version ] && { echo 'systemd 252 (252.39)'; exit 0; }
 [ "$verb" = show ] || echo "systemctl $*" >> calls
 [ -e "refuse-$verb" ] && { cat "refuse-$verb" >&2; exit 1; }
+while [ -e "hang-$verb" ]; do sleep 0.05; done
 case $verb in
   daemon-reload | reset-failed | kill) exit 0 ;;
 esac
@@ -62,7 +63,11 @@ case $1 in
 esac
 `;
 
+/** Of a start that is asked for by its id it has what is in a file of that name. */
 const JOURNALCTL = `#!/bin/sh
+for word in "$@"; do
+  case $word in _SYSTEMD_INVOCATION_ID=*) cat "$FAKE_SYSTEMD/journal-\${word#*=}"; exit ;; esac
+done
 cat "$FAKE_SYSTEMD/journal"
 `;
 
@@ -79,6 +84,8 @@ export interface FakeMachine {
   /** Lets a verb fail with these words. */
   refuse(verb: string, words: string): void;
   forgive(verb: string): void;
+  /** Lets a verb take for ever. */
+  hang(verb: string): void;
   journal(text: string): void;
   /** Somebody is logged in: the user's own systemd can be asked without lingering. */
   login(): void;
@@ -135,6 +142,7 @@ export function fakeMachine(): FakeMachine {
       mkdirSync(join(runtime, 'systemd'), { recursive: true });
       writeFileSync(join(runtime, 'systemd/private'), '');
     },
+    hang: (verb) => writeFileSync(file(`hang-${verb}`), ''),
     journal: (text) => writeFileSync(file('journal'), text),
   };
 }

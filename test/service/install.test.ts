@@ -349,6 +349,15 @@ describe.skipIf(reason !== null)('a service that does not come up', () => {
     expect(installed.log.join()).not.toContain(`:${password}@`);
   });
 
+  test('is reported without the lines of earlier starts, where the journal knows which those are', async () => {
+    const id = 'ab'.repeat(16);
+    machine.afterStart({ ActiveState: 'failed', MainPID: 0, InvocationID: id });
+    machine.journal('old line\nnew line\n');
+    expect((await installNow()).log).toEqual(['old line', 'new line']);
+    writeFileSync(join(machine.dir, `systemd/journal-${id}`), 'new line\n');
+    expect((await installNow()).log).toEqual(['new line']);
+  });
+
   test('is reported where it ended and waits for its next try', async () => {
     machine.afterStart({ ActiveState: 'activating', MainPID: 0, ExecMainCode: 1, ExecMainStatus: 69 });
     expect((await installNow()).problem).toBe('it ended (exit code 69), and is started again by itself');
