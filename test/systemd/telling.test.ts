@@ -1,4 +1,7 @@
-/** What a worker tells systemd, and what systemd does with it. */
+/**
+ * What a worker tells systemd, and what systemd does with it, by a unit that no installation wrote. Draining past the
+ * limit and the watchdog: in system.test.ts.
+ */
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { renderUnit } from '../../src/service/unit.js';
@@ -91,39 +94,6 @@ describe.skipIf(reason !== null)('a worker as a unit of Type=notify', () => {
     await says(new RegExp(`^issue ${id} attempt 1 since \\d\\d:\\d\\d, 0 done since start$`));
     say((await guest.run('systemctl', 'status', '--no-pager', '--lines=0', UNIT)).stdout);
     await says(/^idle, 1 done since start$/);
-  });
-
-  test('drains for as long as an issue takes, far past TimeoutStopSec', async () => {
-    await dropIn('TimeoutStopSec=4');
-    const id = await add('sleep 14; echo done');
-    await says(/^issue/);
-    const began = performance.now();
-    const stopped = systemctl('stop', UNIT);
-    await says(/^draining: issue .* at most until/);
-    say(`StatusText=${await property('StatusText')}`);
-    await stopped;
-    say(`systemctl stop took ${seconds(performance.now() - began)} with TimeoutStopSec=4`);
-    expect(performance.now() - began).toBeGreaterThan(8000);
-    expect(await property('Result')).toBe('success');
-    expect(await issue(id)).toMatchObject({ status: 'completed', attempt: 1 });
-  });
-
-  test('that stands still is ended by the watchdog with its command, and comes back', async () => {
-    await dropIn('WatchdogSec=3', 'RestartSec=1');
-    await systemctl('restart', UNIT);
-    const id = await running();
-    const pid = await property('MainPID');
-    await guest.run('sh', '-c', 'sleep 5'); // pinged all the while
-    expect(await property('MainPID')).toBe(pid);
-    await guest.run('kill', '-STOP', pid);
-    const began = performance.now();
-    await until(async () => !['0', pid].includes(await property('MainPID')), { timeoutMs: 30_000 });
-    say(`another process after ${seconds(performance.now() - began)} with WatchdogSec=3`);
-    say((await guest.run('journalctl', '--no-pager', '-u', UNIT, '-n', '12', '-o', 'cat')).stdout);
-    await until(async () => (await guest.try('pgrep', '-cx', 'sleep')).stdout === '1', { timeoutMs: 30_000 });
-    await until(async () => (await issue(id)).attempt === 2, { timeoutMs: 30_000 });
-    await cape(`issues cancel ${id}`);
-    await says(/^idle/);
   });
 
   test('waits for its database, and is up meanwhile', async () => {
