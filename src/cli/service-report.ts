@@ -21,7 +21,7 @@ export function printReport(report: Report, showDrift: boolean): void {
   for (const line of log) print(printable(line));
 }
 
-function fieldsOf({ service, state, atWork, version }: Report): [string, string][] {
+function fieldsOf({ service, state, database, atWork, version }: Report): [string, string][] {
   const { manager, spec, workerId } = service;
   const known = typeof state === 'string' ? null : state;
   const fields: [string, string][] = [
@@ -29,6 +29,7 @@ function fieldsOf({ service, state, atWork, version }: Report): [string, string]
   ];
   if (known?.text && known.pid !== null) fields.push(['says', oneLine(known.text)]);
   fields.push(['issues', issuesText(atWork, known?.pid ?? null)]);
+  if (database !== null) fields.push(['database', `${database.name}, ${database.state ?? 'unknown'}`]);
   if (known?.lastEnd) fields.push(['last end', oneLine(known.lastEnd)]);
   const running = version.running ?? version.onDisk;
   return [
@@ -86,7 +87,7 @@ function warningsOf({ service, drift, problems, outdated }: Report): string[] {
 }
 
 export function jsonOf(report: Report): object {
-  const { service, state, drift, problems, atWork, version, outdated, log } = report;
+  const { service, state, database, drift, problems, atWork, version, outdated, log } = report;
   const { workerId, scope, manager, spec } = service;
   const known = typeof state === 'string' ? null : state;
   const seen = typeof atWork === 'string' ? null : atWork;
@@ -105,6 +106,7 @@ export function jsonOf(report: Report): object {
     lastEnd: known?.lastEnd ?? null,
     issues: seen?.issues ?? null,
     paused: seen?.row?.paused ?? null,
+    database: database && { name: database.name, state: database.state },
     databaseProblem: typeof atWork === 'string' ? atWork : null,
     version: version.running,
     versionOnDisk: version.onDisk,

@@ -44,7 +44,7 @@ export const status = command<StatusFlags>({
     const services = await servicesOf(words, flags, host);
     const { reportOn } = await import('../service/report.js');
     const program = thisProgram();
-    const reports = await Promise.all(services.map((service) => reportOn(service, program, lines)));
+    const reports = await Promise.all(services.map((service) => reportOn(service, program, lines, host)));
     show(reports, flags);
     return reports.length > 0 && reports.every(isRunning) ? EXIT.ok : EXIT.refused;
   },

@@ -90,6 +90,24 @@ export function installedDatabase(scope: Scope, host: Host): DatabaseSpec | null
   return text === null ? null : parseDatabaseUnit(text);
 }
 
+export interface DatabaseState {
+  readonly name: string;
+  /** systemd's word (`active`, `failed`, ...); `not installed`; null where systemd can't be asked. */
+  readonly state: string | null;
+  /** The command that starts it. */
+  readonly start: string;
+}
+
+/** How the database of a scope's workers is doing. */
+export async function databaseState(scope: Scope, host: Host): Promise<DatabaseState> {
+  const unit = new Unit(scope, host);
+  const sudo = scope === 'system' && host.uid !== 0 ? 'sudo ' : '';
+  const names = { name: DATABASE_UNIT, start: `${sudo}${unit.commands.start}` };
+  if (unit.text() === null) return { ...names, state: 'not installed' };
+  const { stdout } = await unit.ask('is-active', DATABASE_UNIT);
+  return { ...names, state: stdout.trim() || null };
+}
+
 /**
  * Stops and removes it, for when no worker is left that uses it. Its data stays, unless `purge` is asked for and it was
  * made for the service. What is gone already is passed over.

@@ -39,6 +39,7 @@ esac
 start() { while IFS='=' read -r name value; do put "$name" "$value"; done < after-start; }
 case $verb in
   show) cat "$unit" ;;
+  is-active) sed -n 's/^ActiveState=//p' "$unit"; grep -q '^ActiveState=active' "$unit" ;;
   enable) put UnitFileState enabled ;;
   disable) put UnitFileState disabled ;;
   start | restart) start ;;

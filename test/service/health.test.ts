@@ -15,6 +15,7 @@ import type { InstalledService } from '../../src/service/installed.js';
 import type { ServiceManager } from '../../src/service/manager.js';
 import { reportOn } from '../../src/service/report.js';
 import type { ServiceSpec } from '../../src/service/spec.js';
+import { fakeMachine } from './fake-systemd.js';
 
 let dir: string;
 let spec: ServiceSpec;
@@ -134,7 +135,7 @@ function printed(work: () => void): string {
 
 describe('a report', () => {
   test('is made of what can be known: the manager and the database are away, the files are there', async () => {
-    const report = await reportOn(away(), program(), 5);
+    const report = await reportOn(away(), program(), 5, fakeMachine().host);
     expect(isRunning(report)).toBe(false);
     const text = printed(() => printReport(report, false));
     expect(text).toMatch(/^state +unknown: Failed to connect to bus$/m);
@@ -143,16 +144,16 @@ describe('a report', () => {
   });
 
   test('shows no secret of the env file, and no control character of a log', async () => {
-    const report = await reportOn(away(), program(), 5);
+    const report = await reportOn(away(), program(), 5, fakeMachine().host);
     const text = printed(() => printReport(report, true)) + safeJson(jsonOf(report));
     expect(text).not.toContain('hunter2');
     expect(text).not.toContain('\u001b[31m');
   });
 
   test('tells what an upgrade would change, also by what was changed in the env file', async () => {
-    expect((await reportOn(away(), program(), 0)).drift).toEqual([]);
+    expect((await reportOn(away(), program(), 0, fakeMachine().host)).drift).toEqual([]);
     writeFileSync(spec.envFile, 'DATABASE_URL=postgres://me@127.0.0.1:1/db\nCAPE_GRACE=20\nCAPE_LOG_DIR=/new\n');
-    const report = await reportOn(away(), { ...program(), node: '/new/node' }, 0);
+    const report = await reportOn(away(), { ...program(), node: '/new/node' }, 0, fakeMachine().host);
     const changed = [`-node=${process.execPath}`, '-grace=10000', '+node=/new/node', '+grace=20000', '+logs=/new'];
     expect(jsonOf(report)).toMatchObject({ drift: expect.arrayContaining(changed) });
     expect(printed(() => printReport(report, false))).toMatch(/! an upgrade would change 6 lines/);
@@ -160,10 +161,31 @@ describe('a report', () => {
 
   test('tells what the worker passes over in its env file', async () => {
     writeFileSync(spec.envFile, 'DATABASE_URL=postgres://me@127.0.0.1:1/db\nCAPE_COMAND=x\nhunter2\n', { mode: 0o600 });
-    expect((await reportOn(away(), program(), 0)).problems).toEqual([
+    expect((await reportOn(away(), program(), 0, fakeMachine().host)).problems).toEqual([
       `${spec.envFile}: unknown variable CAPE_COMAND; did you mean CAPE_COMMAND?`,
       `${spec.envFile}: line 3 is not NAME=value, so it is ignored`,
     ]);
+  });
+
+  test('tells how the database is that was installed with it', async () => {
+    const machine = fakeMachine();
+    const service = away();
+    const withDatabase = { ...service, scope: 'system' as const, spec: { ...spec, withDatabase: true } };
+    const problems = async () => (await reportOn(withDatabase, program(), 0, machine.host)).problems;
+    const name = 'cape-worker-postgres.service';
+    expect(await problems()).toEqual([
+      `its database ${name} is not installed: cape-worker service install a-1 --with-database`,
+    ]);
+    mkdirSync(join(machine.dir, 'etc/systemd/system'), { recursive: true });
+    writeFileSync(join(machine.dir, 'etc/systemd/system', name), '');
+    machine.says(name, { ActiveState: 'inactive' });
+    expect(await problems()).toEqual([
+      expect.stringMatching(/is inactive: (sudo )?systemctl start cape-worker-postgres/),
+    ]);
+    machine.says(name, { ActiveState: 'active' });
+    expect(await problems()).toEqual([]);
+    const report = await reportOn(withDatabase, program(), 0, machine.host);
+    expect(printed(() => printReport(report, false))).toMatch(/^database +cape-worker-postgres\.service, active$/m);
   });
 
   test('does not wait for a database that does not answer', async () => {
