@@ -9,6 +9,8 @@ import {
   defaultDataDir,
   embeddedStatus,
   forgetOldPrograms,
+  isMadeForService,
+  markMadeForService,
   markService,
   prepareEmbedded,
   stopEmbedded,
@@ -52,7 +54,7 @@ export async function installDatabase(request: DatabaseRequest): Promise<{ reado
     user: owner?.name ?? '',
     dataDir,
     // A user's own may hold what he did without any service.
-    foundData: installed?.foundData ?? (scope === 'user' && version !== undefined),
+    foundData: installed?.foundData ?? (scope === 'user' && version !== undefined && !isMadeForService(dataDir)),
   };
   const server = await prepareEmbedded({ dataDir, owner, log: say, searchPath: host.environment.PATH ?? '' });
   const after = renderDatabaseUnit(spec, server);
@@ -128,6 +130,7 @@ export async function uninstallDatabase(
   await unit.ask('reset-failed', DATABASE_UNIT);
   say(`removed ${unit.path}`);
   if (!purge || spec.foundData) {
+    if (scope === 'user' && !spec.foundData) await markMadeForService(spec.dataDir);
     say(`the data stays in ${spec.dataDir}${purge ? ', since it was there before the service' : ''}`);
     return [];
   }

@@ -68,6 +68,8 @@ export interface Layout {
   kept: string;
   /** Says that a service starts and stops the server, and nobody else. */
   service: string;
+  /** Says that the data was made for a service. In the cluster, so that it goes with the data. */
+  madeForService: string;
 }
 
 /** The paths inside `dataDir` (relative to the current folder if it is relative). */
@@ -84,6 +86,7 @@ export function layoutOf(dataDir: string): Layout {
     native: join(home, 'native-'),
     kept: join(home, 'kept'),
     service: join(home, 'service'),
+    madeForService: join(home, 'data', 'made-for-service'),
   };
 }
 

@@ -1,5 +1,6 @@
 /** A server that a service runs: it is started and stopped there and nowhere else, or two would fight over the cluster. */
 
+import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { CapeError } from '../../core/errors.js';
@@ -20,6 +21,16 @@ export async function markService(dataDir: string, commands: ServiceCommands | n
   const { service } = layoutOf(dataDir);
   if (commands === null) await rm(service, { force: true });
   else await writeFile(service, `${JSON.stringify(commands)}\n`);
+}
+
+/** Says of data that outlives its service that it was made for it: installed again, it still may remove it. */
+export async function markMadeForService(dataDir: string): Promise<void> {
+  const { cluster, madeForService } = layoutOf(dataDir);
+  if (existsSync(cluster)) await writeFile(madeForService, '');
+}
+
+export function isMadeForService(dataDir: string): boolean {
+  return existsSync(layoutOf(dataDir).madeForService);
 }
 
 /** The service that runs the server; null where none does. */
