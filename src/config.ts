@@ -145,7 +145,7 @@ function fileOf(named: Found, cwd: string, search: boolean): Dotenv {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'there is no such file' : `it can't be read (${code})`;
-    const meant = path === given ? '' : `; it means ${oneLine(path)}`;
+    const meant = path === given || code === 'ENAMETOOLONG' ? '' : `; it means ${oneLine(path)}`;
     throw new CapeError(kindOf(named.source), `${named.where}: got ${show(given)}; ${why}${meant}`);
   }
 }

@@ -88,6 +88,10 @@ describe('an env file that', () => {
     expect(refusal({ flags: { envFile: 'gone.env' } })).toMatchObject({ kind: 'usage', message: `--env-file: ${why}` });
     const env = { CAPE_ENV_FILE: 'gone.env' };
     expect(refusal({ env, flags: {} })).toMatchObject({ kind: 'config', message: `CAPE_ENV_FILE: ${why}` });
+    // Too long to be a path, and to be shown twice.
+    expect(refusal({ flags: { envFile: '9'.repeat(10_000) } }).message).toMatch(
+      /^--env-file: got "9{200}"; it can't be read \(ENAMETOOLONG\)$/,
+    );
   });
 
   test('can not be read is an error too', () => {

@@ -60,6 +60,8 @@ const told = (worker: WorkerProcess) =>
 
 /** Every issue ran once, as its first attempt, and nothing was charged. */
 async function expectOnce(count: number): Promise<void> {
+  // Their commands have ended; that is written a moment later.
+  await until(async () => (await unfinished()) === 0, { what: 'what came of the issues', timeoutMs: 30_000 });
   const all = Array.from({ length: count }, (_, index) => index);
   const rows = await server.ask((sql) => sql<Issue[]>`select * from cape_issues order by id`);
   expect(rows).toHaveLength(all.length);
