@@ -84,7 +84,17 @@ export class Guest {
 
   /** Runs a program as root, outside of any unit, and tells how it ended. */
   async try(...command: readonly string[]): Promise<Answer> {
-    const inside = ['-t', String(this.#leader), '-a', '--', 'env', '-i', `PATH=${PATH}`, 'LANG=C.UTF-8', 'HOME=/root'];
+    const inside = [
+      '-t',
+      String(this.#leader),
+      '-a',
+      '--',
+      '/usr/bin/env',
+      '-i',
+      `PATH=${PATH}`,
+      'LANG=C.UTF-8',
+      'HOME=/root',
+    ];
     const { exitCode, stdout, stderr, all, timedOut } = await execa('nsenter', [...inside, ...command], {
       reject: false,
       all: true,
