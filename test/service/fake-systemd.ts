@@ -72,6 +72,16 @@ done
 cat "$FAKE_SYSTEMD/journal"
 `;
 
+/** The real one's answer, but that every account has a home: `nobody`, who may run these tests, has none. */
+const GETENT = `#!/bin/sh
+PATH=\${PATH#*:}
+[ "$1" = passwd ] || exec getent "$@"
+getent "$@" | while IFS=: read -r name password uid gid words home shell; do
+  [ -d "$home" ] || home=\${FAKE_SYSTEMD%/*}/home
+  echo "$name:$password:$uid:$gid:$words:$home:$shell"
+done
+`;
+
 export interface FakeMachine {
   readonly host: Host;
   /** Where things lie; nothing outside is written. */
@@ -107,7 +117,8 @@ export function fakeMachine(): FakeMachine {
   const [bin, state] = [join(dir, 'bin'), join(dir, 'systemd')];
   for (const folder of [bin, state, join(dir, 'home'), join(dir, 'run/systemd/system')])
     mkdirSync(folder, { recursive: true });
-  for (const [name, text] of Object.entries({ systemctl: SYSTEMCTL, loginctl: LOGINCTL, journalctl: JOURNALCTL })) {
+  const tools = { systemctl: SYSTEMCTL, loginctl: LOGINCTL, journalctl: JOURNALCTL, getent: GETENT };
+  for (const [name, text] of Object.entries(tools)) {
     writeFileSync(join(bin, name), text);
     chmodSync(join(bin, name), 0o755);
   }
