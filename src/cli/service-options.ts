@@ -15,6 +15,10 @@ export const SCOPE_OPTIONS = {
   user: flag('A service of your own, under your own manager'),
 };
 
+export const NOW_OPTION = {
+  now: flag('End running issues and give them back uncharged, in place of waiting for them'),
+};
+
 export interface ScopeFlags {
   readonly system?: boolean;
   readonly user?: boolean;

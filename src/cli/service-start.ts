@@ -3,10 +3,10 @@ import { CapeError, EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import type { BroughtUp } from '../service/bring-up.js';
 import type { InstalledService } from '../service/installed.js';
-import { command, flag } from './command.js';
+import { command } from './command.js';
 import { toStderr } from './database.js';
 import { print } from './output.js';
-import { SCOPE_OPTIONS, type ScopeFlags, servicesOf, thisHost } from './service-options.js';
+import { NOW_OPTION, SCOPE_OPTIONS, type ScopeFlags, servicesOf, thisHost } from './service-options.js';
 import { Progress, requireRoot } from './service-output.js';
 import { sayWaits } from './service-waits.js';
 import { type Waited, waitOrInterrupt } from './waiting.js';
@@ -26,10 +26,7 @@ interface RestartFlags extends ScopeFlags {
 export const restart = command<RestartFlags>({
   operands: '<worker-id..>',
   count: { min: 1, max: 1000 },
-  options: {
-    ...SCOPE_OPTIONS,
-    now: flag('End running issues and give them back uncharged, in place of waiting for them'),
-  },
+  options: { ...SCOPE_OPTIONS, ...NOW_OPTION },
   examples: [
     ['service restart alleycat-1', 'when its running issues have ended'],
     ['service restart alleycat-1 alleycat-2', 'one after the other'],

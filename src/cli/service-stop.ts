@@ -2,10 +2,10 @@
 import { EXIT } from '../core/errors.js';
 import type { InstalledService } from '../service/installed.js';
 import type { ServiceState } from '../service/manager.js';
-import { command, flag } from './command.js';
+import { command } from './command.js';
 import { toStderr } from './database.js';
 import { print } from './output.js';
-import { SCOPE_OPTIONS, type ScopeFlags, servicesOf, thisHost } from './service-options.js';
+import { NOW_OPTION, SCOPE_OPTIONS, type ScopeFlags, servicesOf, thisHost } from './service-options.js';
 import { requireRoot } from './service-output.js';
 import { sayWaits } from './service-waits.js';
 import { waitOrInterrupt } from './waiting.js';
@@ -17,10 +17,7 @@ interface StopFlags extends ScopeFlags {
 export const stop = command<StopFlags>({
   operands: '<worker-id..>',
   count: { min: 1, max: 1000 },
-  options: {
-    ...SCOPE_OPTIONS,
-    now: flag('End running issues and give them back uncharged, in place of waiting for them'),
-  },
+  options: { ...SCOPE_OPTIONS, ...NOW_OPTION },
   examples: [
     ['service stop alleycat-1', 'when its running issues have ended; Ctrl-C ends only the waiting'],
     ['service stop alleycat-1 --now', 'at once: its issues go back to the queue'],

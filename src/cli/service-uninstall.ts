@@ -5,7 +5,7 @@ import type { Removal } from '../service/uninstall.js';
 import { command, flag, JSON_OPTION } from './command.js';
 import { toStderr } from './database.js';
 import { print, printJson } from './output.js';
-import { SCOPE_OPTIONS, type ScopeFlags, scopeOf, thisHost, workerIdOf } from './service-options.js';
+import { NOW_OPTION, SCOPE_OPTIONS, type ScopeFlags, scopeOf, thisHost, workerIdOf } from './service-options.js';
 import { Progress, requireRoot } from './service-output.js';
 import { sayWaits } from './service-waits.js';
 import { waitOrInterrupt } from './waiting.js';
@@ -25,7 +25,7 @@ export const uninstall = command<UninstallFlags>({
     purge: flag(
       "Remove its logs and state too; with the last service that uses it also the issues' logs, and the database of --with-database with all issues in it",
     ),
-    now: flag('End running issues and give them back, in place of waiting for them'),
+    ...NOW_OPTION,
     'dry-run': flag('Print what would be stopped and removed, and do nothing'),
     ...JSON_OPTION,
   },

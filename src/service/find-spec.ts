@@ -5,13 +5,10 @@ import { closest } from 'fastest-levenshtein';
 import { CapeError } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import type { Host } from './host.js';
-import { placesOf, unitNameOf, workerOfUnit } from './places.js';
+import { labelOf, placesOf, unitNameOf, workerOfPlist, workerOfUnit } from './places.js';
 import { parsePlist } from './plist.js';
-import type { Scope, ServiceSpec } from './spec.js';
+import { SCOPES, type ServiceSpec } from './spec.js';
 import { parseUnit } from './unit.js';
-
-/** The user's own first: who asks without rights means those. */
-const SCOPES: readonly Scope[] = ['user', 'system'];
 
 /**
  * The service of this worker: the user's own goes before the machine's.
@@ -26,7 +23,7 @@ export function findSpec(workerId: string, host: Host): ServiceSpec {
 }
 
 function fileName(workerId: string, { platform }: Host): string {
-  return platform === 'darwin' ? `com.cape.worker.${workerId}.plist` : unitNameOf(workerId);
+  return platform === 'darwin' ? `${labelOf(workerId)}.plist` : unitNameOf(workerId);
 }
 
 /** Null where there is none, or one that this program did not write. */
@@ -49,8 +46,7 @@ function notInstalled(workerId: string, host: Host): CapeError {
 }
 
 function installedIn(folder: string, { platform }: Host): string[] {
-  const idOf = (file: string) =>
-    platform === 'darwin' ? (/^com\.cape\.worker\.(.+)\.plist$/.exec(file)?.[1] ?? null) : workerOfUnit(file);
+  const idOf = platform === 'darwin' ? workerOfPlist : workerOfUnit;
   try {
     return readdirSync(folder).flatMap((file) => idOf(file) ?? []);
   } catch {

@@ -6,7 +6,7 @@ import { oneLine } from '../core/text.js';
 import type { Host } from './host.js';
 import type { ServiceManager } from './manager.js';
 import { openManager } from './open-manager.js';
-import type { Scope, ServiceSpec } from './spec.js';
+import { SCOPES, type Scope, type ServiceSpec } from './spec.js';
 
 export interface InstalledService {
   readonly workerId: string;
@@ -17,9 +17,6 @@ export interface InstalledService {
   /** What that was rendered from. */
   readonly spec: ServiceSpec;
 }
-
-/** The user's own first: who asks without rights means those. */
-export const SCOPES: readonly Scope[] = ['user', 'system'];
 
 /** All of one scope, or of both; by scope and id. */
 export async function installedServices(host: Host, scope?: Scope): Promise<InstalledService[]> {

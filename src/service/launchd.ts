@@ -9,15 +9,13 @@ import { type Asked, isBusy, isNoDomain, isUnknown, LAUNCHD, launchdError, NO_SE
 import { isDisabled, type LoadedJob, parsePrint } from './launchd-print.js';
 import type { ServiceManager, ServiceState } from './manager.js';
 import { followFiles, lastLinesOf } from './output-tail.js';
-import { placesOf } from './places.js';
+import { labelOf, placesOf, workerOfPlist } from './places.js';
 import { parsePlist, printedFiles, renderPlist } from './plist.js';
 import type { Scope, ServiceSpec } from './spec.js';
+import { BETWEEN_SIGNALS_MS } from './stop-time.js';
 import { runTool, type ToolAnswer } from './tool.js';
 
-const PREFIX = 'com.cape.worker.';
 const LOOK_MS = 250;
-/** The worker takes signals this close together for one. */
-const BETWEEN_SIGNALS_MS = 800;
 /** launchd keeps a label for about five seconds after it was booted out, and refuses it meanwhile. */
 const LABEL_FREE_MS = 15_000;
 
@@ -47,7 +45,7 @@ class Launchd implements ServiceManager {
   }
 
   nameOf(workerId: string): string {
-    return `${PREFIX}${workerId}`;
+    return labelOf(workerId);
   }
 
   render(spec: ServiceSpec): string {
@@ -60,8 +58,7 @@ class Launchd implements ServiceManager {
 
   async list(): Promise<string[]> {
     if (!existsSync(this.#dir)) return [];
-    const names = readdirSync(this.#dir).filter((name) => name.startsWith(PREFIX) && name.endsWith('.plist'));
-    const ids = names.map((name) => name.slice(PREFIX.length, -'.plist'.length));
+    const ids = readdirSync(this.#dir).flatMap((file) => workerOfPlist(file) ?? []);
     return ids.filter((id) => this.#specOf(id) !== null).sort();
   }
 

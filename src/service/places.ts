@@ -76,6 +76,16 @@ export function unitNameOf(workerId: string): string {
   return name;
 }
 
+/** What launchd calls a worker; its plist has the same name. */
+export function labelOf(workerId: string): string {
+  return `com.cape.worker.${workerId}`;
+}
+
+/** The worker that a plist's name stands for; null where it is none. */
+export function workerOfPlist(file: string): string | null {
+  return /^com\.cape\.worker\.(.+)\.plist$/.exec(file)?.[1] ?? null;
+}
+
 /** The worker that a unit file's name stands for; null where it is none. */
 export function workerOfUnit(file: string): string | null {
   return file === DATABASE_UNIT ? null : (UNIT.exec(file)?.[1] ?? null);

@@ -1,6 +1,7 @@
 /** Lines of a service's log, before they are shown: what its env file keeps secret is masked once more. */
 import { CapeError } from '../core/errors.js';
-import { parseUrl } from '../db/url.js';
+import { masked } from '../core/text.js';
+import { secretsOf } from '../db/url.js';
 import { readEnvFile } from './env-file.js';
 import { maskedValue } from './show-plan.js';
 
@@ -11,9 +12,8 @@ const SHORTEST_SECRET = 8;
 export function redactLines(lines: readonly string[], variables: Readonly<Record<string, string>>): string[] {
   const secrets = Object.entries(variables)
     .filter(([name, value]) => maskedValue(name, value) !== value)
-    .flatMap(([, value]) => [value, ...passwordsOf(value)])
-    .filter((secret) => secret.length >= SHORTEST_SECRET);
-  return lines.map((line) => secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), line));
+    .flatMap(([, value]) => [...(value.length < SHORTEST_SECRET ? [] : [value]), ...partsOf(value)]);
+  return lines.map((line) => masked(line, secrets));
 }
 
 /** The same by the env file itself; where that can't be read from here, its secrets can't be known. */
@@ -26,10 +26,9 @@ export function redactByFile(lines: readonly string[], envFile: string): string[
   }
 }
 
-function passwordsOf(value: string): string[] {
+function partsOf(value: string): string[] {
   try {
-    const { password } = parseUrl(value);
-    return [password, encodeURIComponent(password)];
+    return secretsOf(value);
   } catch {
     return []; // no URL, or none that can be read: the whole value is masked
   }

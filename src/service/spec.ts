@@ -3,6 +3,9 @@
 /** `system` starts with the machine, `user` belongs to one account. */
 export type Scope = 'system' | 'user';
 
+/** The user's own first: who asks without rights means those. */
+export const SCOPES: readonly Scope[] = ['user', 'system'];
+
 /** An account as the system knows it. */
 export interface Account {
   readonly name: string;

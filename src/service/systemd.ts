@@ -9,12 +9,10 @@ import type { Host } from './host.js';
 import type { ServiceManager, ServiceState } from './manager.js';
 import { placesOf, unitNameOf, workerOfUnit } from './places.js';
 import type { Scope, ServiceSpec, SystemdFeatures } from './spec.js';
+import { BETWEEN_SIGNALS_MS } from './stop-time.js';
 import { readState, STATE_PROPERTIES } from './systemd-state.js';
 import { mustRun, runTool, type ToolOptions } from './tool.js';
 import { parseUnit, renderUnit } from './unit.js';
-
-/** The worker takes signals this close together for one. */
-const BETWEEN_SIGNALS_MS = 800;
 
 /**
  * @throws CapeError `refused` where this machine is not run by systemd
