@@ -35,7 +35,7 @@ describe('a tree that ignores SIGTERM and has grandchildren in sessions of their
 
   it('is gone after its timeout', async () => {
     b = bench();
-    const { run, tree } = startTree({ timeoutMs: 1000 });
+    const { run, tree } = startTree({ timeoutMs: 3000 });
     const processes = await tree();
     expect(await run.ended).toMatchObject({ kind: 'timed_out', signal: 'SIGKILL' });
     expect(processes.filter(isAlive)).toEqual([]);

@@ -56,10 +56,12 @@ describe.skipIf(typeof made === 'string')('in a service whose control group is d
   }
   const idle = (file: string) => `echo $$ >>"${file}"; while :; do sleep 0.05; done`;
   const groupOf = (pid: number) => basename(pathIn(readFileSync(`/proc/${pid}/cgroup`, 'utf8')));
-  /** A run that hides a process and goes on; resolves when it is hidden. */
+  /** A run that hides a process, waits until that was looked at (its end would take the hidden one along), and goes on. */
   async function startHiding(changes = {}, then = 'sleep 300'): Promise<{ run: Run; hidden: ProcessIdentity }> {
-    const run = b.start('/bin/sh', ['-c', `${hiddenSleep(pids)} ${then}`], changes);
+    const seen = `${pids} seen`;
+    const run = b.start('/bin/sh', ['-c', `${hiddenSleep(pids)} wait_for '${seen}'; ${then}`], changes);
     const [hidden] = await processesIn(pids, 1);
+    writeFileSync(seen, 'seen');
     return { run, hidden: hidden! };
   }
 
@@ -76,7 +78,7 @@ describe.skipIf(typeof made === 'string')('in a service whose control group is d
   });
 
   it('each run has a group of its own, and is dead before its end is told: timeout, cancel, failure', async () => {
-    const { run, hidden } = await startHiding({ timeoutMs: 800 });
+    const { run, hidden } = await startHiding({ timeoutMs: 2500 });
     expect(groupOf(hidden.pid)).toMatch(/^cape-[0-9a-f]{24}-1$/);
     expect(await run.ended).toMatchObject({ kind: 'timed_out' });
     expect(isAlive(hidden)).toBe(false);
@@ -135,7 +137,7 @@ describe.skipIf(typeof made === 'string')('in a service whose control group is d
     // The hidden one takes its time; the leader needs it for its own last words.
     const hidden = script('hidden', `trap 'sleep 0.2; echo hidden >>"${said}"; exit' TERM; ${idle(pids)}`);
     const leader = `trap 'kill -0 $(cat "${pids}") && echo leader >>"${said}"; exit' TERM`;
-    const run = b.start('/bin/sh', ['-c', `setsid env -i sh '${hidden}' & ${leader}; ${idle('/dev/null')}`], {
+    const run = b.start('/bin/sh', ['-c', `${leader}; setsid env -i sh '${hidden}' & ${idle('/dev/null')}`], {
       graceMs: 10_000,
     });
     const [process] = await processesIn(pids, 1);
@@ -244,7 +246,7 @@ describe.skipIf(typeof made === 'string')('in a service whose control group is d
     it('of an ordinary user to whom it is delegated leaves nothing either', async () => {
       service.delegate(NOBODY);
       try {
-        const { helpers, hidden, dir, ended } = await startWorker({ uid: NOBODY, timeoutMs: 2000 });
+        const { helpers, hidden, dir, ended } = await startWorker({ uid: NOBODY, timeoutMs: 5000 });
         expect(helpers.controlGroup).toBe(service.folder);
         expect(groupOf(hidden.pid)).toMatch(/^cape-/);
         expect((await ended)[0]).toContain('timed_out');
