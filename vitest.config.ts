@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: [
       'test/fixtures/**',
-      'test/bench/**',
+      'test/bench/node_modules/**',
       'test/faults/**',
       'test/systemd/**',
       'test/**/*.{fuzz,slow}.test.ts',

@@ -1,0 +1,4 @@
+/** All lines, in the order of the report. */
+import type { Line } from './line.js';
+
+export const LINES: readonly Line[] = [];
