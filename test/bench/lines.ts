@@ -1,4 +1,5 @@
 /** All lines, in the order of the report. */
 import type { Line } from './line.js';
+import { latency } from './lines/latency.js';
 
-export const LINES: readonly Line[] = [];
+export const LINES: readonly Line[] = [latency];
