@@ -231,7 +231,7 @@ test('nothing refers to places outside the project', () => {
   );
   const files = ['src', 'migrations', 'scripts', 'test', 'docs'].flatMap((folder) =>
     (readdirSync(join(root, folder), { recursive: true, withFileTypes: true }) as import('node:fs').Dirent[])
-      .filter((entry) => entry.isFile())
+      .filter((entry) => entry.isFile() && !entry.parentPath.includes('node_modules'))
       .map((entry) => join(entry.parentPath, entry.name)),
   );
   const pages = PAGES.map((page) => join(root, page));
