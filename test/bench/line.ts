@@ -59,8 +59,10 @@ export interface BenchDatabase {
 export interface Told {
   /** The object that the program printed as its last line. */
   readonly said: Readonly<Record<string, number>>;
-  /** CPU time of the process and the children that it waited for, seconds. */
+  /** CPU time of the process and the children that it waited for, from "begin" (else its start) to its answer, seconds. */
   readonly cpuSeconds: number;
+  /** That of the database server meanwhile; 0 where the system has no /proc. */
+  readonly serverCpuSeconds: number;
 }
 
 export interface ContenderOptions {
@@ -76,12 +78,19 @@ export interface Stage {
   /** One with cape-worker's tables. */
   capeDatabase(): Promise<BenchDatabase>;
   /**
-   * Runs `test/bench/contenders/<program>` with JSON as its only argument, to its end.
+   * Runs `test/bench/contenders/<program>` with JSON as its only argument, to its end. One that prints the line `ready` is
+   * told to begin by a line on its stdin, after a checkpoint: `contenders/contend.mjs` does that.
    * @throws Error with what it wrote to stderr where it fails
    */
   run(program: string, job: object, options?: ContenderOptions): Promise<Told>;
   /** A folder of this run. */
   readonly folder: string;
+  /** False where the registry has no Node 24 for this platform: such contenders are left out then, with a note. */
+  readonly node24: boolean;
+  /** Writes everything to disk, so that no turn pays for what was written before it. */
+  checkpoint(): Promise<void>;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
 }
 
 export interface Line {
