@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 
-const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 
 /** A plain client: autocommit, one connection. */
@@ -18,10 +18,11 @@ export function plainClient(url) {
 
 const cape = {
   /** With `handler` a program with a function of its own, else the command line. */
-  worker(url, { handler, command, folder, pollMs }) {
+  worker(url, { handler, command, folder, pollMs, outputLimit }) {
     const poll = pollMs === undefined ? [] : ['--poll-interval', `${pollMs}ms`];
     if (handler) return program('idle-cape.mjs', { url, fifo: handler.fifo, pollMs });
     const args = ['--worker-id', 'bench', '--command', command, '--log-dir', `${folder}/logs`, ...poll];
+    if (outputLimit !== undefined) args.push('--output-limit', outputLimit);
     return { file: MAIN, args, env: environment({ DATABASE_URL: url, HOME: folder }), cwd: folder };
   },
   isReady: (line) => line.includes('is ready') || line === 'ready',

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContenderOptions, Figure, GoalResult, Line, Scale, Stage } from '../line.js';
+import { percentile } from '../statistics.js';
 
 interface Contender {
   readonly name: string;
@@ -49,7 +50,9 @@ export const latency: Line = {
   name: 'latency',
   title: 'Start latency: INSERT to first instruction, idle worker',
   async measure(stage, scale, say) {
-    const contenders = CONTENDERS.filter(({ name }) => scale.name !== 'quick' || QUICK.has(name));
+    const contenders = CONTENDERS.filter(
+      ({ name, node }) => (scale.name !== 'quick' || QUICK.has(name)) && (node === undefined || stage.node24),
+    );
     const rounds = new Map<string, number[][]>(contenders.map(({ name }) => [name, []]));
     const firsts: number[] = [];
     for (let round = 1; round <= scale.rounds; round++) {
@@ -95,14 +98,14 @@ function figuresOf(contender: string, rounds: readonly (readonly number[])[]): F
     contender,
     figure: share,
     unit: 'ms',
-    samples: rounds.map((samples) => quantile(samples, share)),
+    samples: rounds.map((samples) => percentile(samples, SHARES[share])),
   }));
 }
 
 /** Over all rounds together: of 200 samples the 99th part is two. */
 function goalsOf(rounds: ReadonlyMap<string, readonly (readonly number[])[]>): GoalResult[] {
   return GOALS.map(({ contender, share, most }) => {
-    const reached = quantile(rounds.get(contender)!.flat(), share);
+    const reached = percentile(rounds.get(contender)!.flat(), SHARES[share]);
     return {
       what: `${contender}: INSERT to first instruction, ${share}`,
       goal: `<= ${most} ms`,
@@ -124,10 +127,4 @@ function notesOf(rounds: ReadonlyMap<string, readonly (readonly number[])[]>): s
      polling: the trigger of inserts switched off, which is what a transaction-mode pooler leaves.`,
     `The keeper of commands leaves after a minute without one: the first command after that waits for its start.`,
   ].map((note) => note.replace(/\s+/g, ' '));
-}
-
-/** The nearest sample. NaN where there is none. */
-function quantile(samples: readonly number[], share: Share): number {
-  const sorted = samples.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * SHARES[share]))] ?? Number.NaN;
 }
