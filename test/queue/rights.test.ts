@@ -190,3 +190,32 @@ test('inserts, and edits by hand, set off the triggers for whoever may make them
   expect(await t.sql`select from cape_leases`).toHaveLength(0);
   expect(inject('workerRole')).toBe(new URL(t.url).username);
 });
+
+test('whatever the search path of an inserter finds first, the triggers call what they mean', async () => {
+  await t.sql.unsafe(`
+    create schema trap;
+    create function trap.caught() returns boolean language plpgsql as 'begin raise exception ''caught''; end';
+    create function trap.now() returns timestamptz language sql as 'select trap.caught(); select null::timestamptz';
+    create function trap.clock_timestamp() returns timestamptz language sql as 'select trap.caught(); select null::timestamptz';
+    create function trap.gen_random_uuid() returns uuid language sql as 'select trap.caught(); select null::uuid';
+    create function trap.pg_notify(text, text) returns void language sql as 'select trap.caught()';
+    create function trap.current_setting(text) returns text language sql as 'select trap.caught()::text';
+    create function trap.same(text, text) returns boolean language sql as 'select trap.caught()';
+    create function trap.later(timestamptz, timestamptz) returns boolean language sql as 'select trap.caught()';
+    create function trap.more(int, int) returns int language sql as 'select trap.caught()::int';
+    create operator trap.= (leftarg = text, rightarg = text, function = trap.same);
+    create operator trap.<> (leftarg = text, rightarg = text, function = trap.same);
+    create operator trap.> (leftarg = timestamptz, rightarg = timestamptz, function = trap.later);
+    create operator trap.+ (leftarg = int, rightarg = int, function = trap.more);
+    create table trap.cape_workers (waiting_until timestamptz);
+    create table trap.cape_leases (issue_id int)`);
+  await t.sql`update cape_workers set waiting_until = now() + interval '1 minute'`;
+  await t.sql.begin(async (tx) => {
+    await tx.unsafe('set local search_path to trap, pg_catalog, public');
+    for (const status of [null, 'pending', 'started'])
+      await tx`insert into public.cape_issues (description, status) values ('trapped', ${status}::text)`;
+  });
+  const [row] = await t.sql`select count(*)::int as leased from cape_leases l join cape_issues i on i.id = l.issue_id
+    where i.description = 'trapped'`;
+  expect(row).toEqual({ leased: 1 });
+});
