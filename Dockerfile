@@ -8,6 +8,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.mjs scripts/build.mjs
+COPY scripts/build scripts/build
 COPY src src
 RUN npm run build && npm prune --omit=dev --omit=optional --ignore-scripts
 

@@ -1,4 +1,4 @@
-// Builds dist/: tsc for the program, and the files that are not TypeScript beside it.
+// Builds dist/: tsc for the library, the program in one file (build/bundle.mjs), and what is not TypeScript beside it.
 // `npm ci` runs it (prepare) with --if-needed, and so does each account's first `npx cape-worker` in a clone, be it root's:
 // a dist/ that was built anew would belong to root, and every service would be taken for older than its program.
 // Where only production dependencies are installed there is no compiler:
@@ -18,14 +18,16 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { bundle } from './build/bundle.mjs';
+import { compileAhead } from './build/compile-ahead.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
-function compiler() {
+/** A development dependency's file; undefined where only those of production are installed. */
+function tool(name, ...file) {
   try {
-    const manifest = createRequire(join(root, 'package.json')).resolve('typescript/package.json');
-    return join(dirname(manifest), 'bin', 'tsc');
+    return join(dirname(createRequire(join(root, 'package.json')).resolve(`${name}/package.json`)), ...file);
   } catch {
     return undefined;
   }
@@ -33,7 +35,7 @@ function compiler() {
 
 const dist = join(root, 'dist');
 const main = join(dist, 'cli', 'main.js');
-const SOURCES = ['src', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'];
+const SOURCES = ['src', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs', 'scripts/build'];
 
 /** True where there is no build, or one that was not finished or is older than what it is made of. */
 function isNeeded() {
@@ -89,10 +91,12 @@ if (process.argv.includes('--if-needed')) {
   // Of somebody who may only use this clone: what is there will do until its owner builds.
   if (!isOurs(root) && existsSync(main)) process.exit(0);
 }
-const tsc = compiler();
-if (!tsc) {
+const tsc = tool('typescript', 'bin', 'tsc');
+const esbuild = tool('esbuild', 'lib', 'main.js');
+if (!tsc || !esbuild) {
   if (existsSync(main)) process.exit(0);
-  console.error('build: TypeScript is not installed; run "npm ci" with development dependencies first');
+  const missing = tsc ? 'esbuild' : 'TypeScript';
+  console.error(`build: ${missing} is not installed; run "npm ci" with development dependencies first`);
   process.exit(1);
 }
 // Beside the old one, which is exchanged for it at the end: workers of this clone may be running, and start their helper
@@ -114,6 +118,15 @@ if (done.status !== 0) {
   remove(fresh);
   process.exit(done.status ?? 1);
 }
+try {
+  await bundle((await import(pathToFileURL(esbuild).href)).default, root, fresh);
+} catch (error) {
+  // esbuild has said where and what.
+  if (!error.errors) console.error(error);
+  remove(fresh);
+  process.exit(1);
+}
+compileAhead(join(fresh, 'cli'));
 chmodSync(join(fresh, 'cli', 'main.js'), 0o755);
 giveToOwner(fresh);
 if (existsSync(dist)) renameSync(dist, old);

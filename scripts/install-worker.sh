@@ -225,7 +225,7 @@ has_packages() {
 needs_build() {
   [ -x "$root/dist/cli/main.js" ] || return 0
   is_stale "$root/dist/cli/main.js" "$root/src" "$root/package.json" "$root/tsconfig.json" "$root/tsconfig.build.json" \
-    "$root/scripts/build.mjs"
+    "$root/scripts/build.mjs" "$root/scripts/build"
 }
 
 has_compiler() { [ -e "$root/node_modules/typescript/package.json" ]; }

@@ -1,5 +1,5 @@
 /** `issues list`: newest first. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { EXIT } from '../core/errors.js';
 import { type Issue, STATUSES, workerIdSchema } from '../core/issue.js';
 import { firstLine, oneLine } from '../core/text.js';

@@ -1,10 +1,4 @@
-#!/bin/sh
-// 2>/dev/null; exec node -- "$0" "$@"
-/**
- * The program's start and its end: the only file that calls process.exit. Its first lines are read by sh and by Node:
- * without the two dashes Node 20 takes an --env-file behind the program's name for its own, ends with code 9 where that
- * is missing, and obeys a NODE_OPTIONS in it. (env -S would do as well, but busybox has none.)
- */
+/** The program's start and its end: the only file that calls process.exit. launcher.cjs comes before it. */
 import { CapeError, EXIT } from '../core/errors.js';
 import { oneLine, printable } from '../core/text.js';
 import { programVersion } from '../db/migration-files.js';

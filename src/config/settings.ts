@@ -1,5 +1,5 @@
 /** Every setting: its option, its environment variable, its default, what is allowed and what it is, in one table. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { workerIdSchema } from '../core/issue.js';
 import { duration, exitCodes, flag, list, logLevel, size, whole } from '../core/values.js';
 

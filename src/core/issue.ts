@@ -2,7 +2,7 @@
  * The vocabulary of an issue: its statuses, the moves between them, and the shape of its rows.
  * Field names are the column names, since the table is a contract that people know from SQL.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** In the order of an issue's life; the last three are ends. */
 export const STATUSES = ['pending', 'started', 'completed', 'failed', 'cancelled'] as const;

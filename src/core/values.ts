@@ -1,5 +1,5 @@
 /** The kinds of values that settings have, each with what is allowed said in words: they become the error's text. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZES: Readonly<Record<string, number>> = {

@@ -1,7 +1,7 @@
 /** The record that a keeper leaves on disk, read by a worker that comes later. It may be torn, or of another machine. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HelperRecord } from './spec.js';
 
 const processSchema = z.object({ pid: z.int().positive(), start: z.string() });

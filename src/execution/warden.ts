@@ -6,10 +6,10 @@ import { groupAlive, hasProc, membersOf, stateOf } from './processes.js';
 import type { HelperRecord, ProcessIdentity } from './spec.js';
 import { carriesKeeper } from './sweep.js';
 
-/** A file of the built program: the tests run from the source, where there is no keeper.js. */
+/** A file of the built program, from dist/cli as from dist/execution; the tests run from the source, without a keeper.js. */
 export function builtFile(name: string): string {
-  const beside = import.meta.url.endsWith('.ts') ? `../../dist/execution/${name}` : `./${name}`;
-  return fileURLToPath(new URL(beside, import.meta.url));
+  const dist = import.meta.url.endsWith('.ts') ? '../../dist' : '..';
+  return fileURLToPath(new URL(`${dist}/execution/${name}`, import.meta.url));
 }
 
 /** Where the helpers' own tools are found, unless somebody says otherwise; the commands have a PATH of their own. */

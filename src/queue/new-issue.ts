@@ -1,5 +1,5 @@
 /** What may be queued, and what is said about what may not. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { CapeError } from '../core/errors.js';
 import { workerIdSchema } from '../core/issue.js';
 import { oneLine } from '../core/text.js';

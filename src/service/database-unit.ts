@@ -1,7 +1,7 @@
 /** The unit of the database that `--with-database` installs: daemons/cape-worker-postgres.service filled in. */
 import { join } from 'node:path';
 import { quote } from 'shlex';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CapeError } from '../core/errors.js';
 import type { PreparedServer } from '../db/embedded/index.js';
 import { refuseControls } from './refuse.js';

@@ -2,7 +2,7 @@
  * What a service was installed with, in the installed file itself: a line for each part, its value as JSON. A file of
  * its own would be one more to lose, and reading it back out of the directives would undo each one's escaping.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { workerIdSchema } from '../core/issue.js';
 import { refuseControls } from './refuse.js';
 import type { ServiceSpec } from './spec.js';

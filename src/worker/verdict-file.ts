@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { OUTCOMES } from '../core/outcome.js';
 import { makeFolderAsync } from '../folders.js';
 import type { Settlement } from '../queue/settle.js';

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CapeError } from '../../core/errors.js';
 import { type Layout, layoutOf } from './data-dir.js';
 import { whenMissing } from './files.js';
