@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
-import { after, now } from '../execution/clock.js';
+import { after, monotonic, now } from '../execution/clock.js';
 import type { Deadline } from '../execution/spec.js';
 import { type ClaimHint, START } from '../queue/claim.js';
 import { anythingPendingFor } from '../queue/drain.js';
@@ -125,7 +125,7 @@ export class ClaimLoop {
   #finished(): boolean {
     const { attempts, settler, unclear } = this.#parts;
     if (this.#abandoned) return true;
-    return this.#leaving() && attempts.idle && !unclear.waiting && !settler.reportDue(now().mono);
+    return this.#leaving() && attempts.idle && !unclear.waiting && !settler.reportDue(monotonic());
   }
 
   #leaving(): boolean {
@@ -135,7 +135,7 @@ export class ClaimLoop {
   /** @returns true where the database was asked and has answered; false where nothing is to be done now */
   async #step(): Promise<boolean> {
     const { settler, mark, unclear } = this.#parts;
-    const time = now().mono;
+    const time = monotonic();
     const asks = unclear.due(time) || settler.reportDue(time);
     if (unclear.due(time) && (await unclear.adopt(this.#free(time), this.#leaving())) > 0) this.#claimedOne = true;
     if (settler.reportDue(time)) await settler.reportLate();
@@ -154,9 +154,9 @@ export class ClaimLoop {
   /** Until something is due, or somebody rings. */
   async #rest(): Promise<void> {
     const { settler, mark, gate, unclear, bell } = this.#parts;
-    const time = now().mono;
+    const time = monotonic();
     const next = Math.min(this.#pollAt, settler.nextAt, mark.nextAt, gate.nextAt(time), unclear.nextAt);
-    if (!this.#finished()) await bell.sleep(next - now().mono);
+    if (!this.#finished()) await bell.sleep(next - monotonic());
   }
 
   /** How many issues may be claimed now. */

@@ -3,7 +3,7 @@
  * script must not burn through a whole queue. After a pause that grows to a minute a single issue is let through.
  */
 import { backoff } from '../core/outcome.js';
-import { now } from '../execution/clock.js';
+import { monotonic } from '../execution/clock.js';
 import type { Log } from '../log.js';
 
 const FIRST_PAUSE_MS = 2000;
@@ -25,7 +25,7 @@ export class Gate {
     }
     this.#failures += 1;
     const pause = backoff(this.#failures, { baseMs: FIRST_PAUSE_MS, capMs: LONGEST_PAUSE_MS }, Math.random());
-    this.#closedUntil = now().mono + pause;
+    this.#closedUntil = monotonic() + pause;
   }
 
   /** A command has started. */

@@ -5,7 +5,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../core/errors.js';
-import { now, within } from '../execution/clock.js';
+import { monotonic, within } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import type { Settlement } from '../queue/settle.js';
 import { fileNameOf, type KeptVerdict, type Origin, writeVerdicts } from './verdict-file.js';
@@ -78,7 +78,7 @@ export class KeptVerdicts {
     const unsettled = new Map(this.#parts.unsettled().map((one) => [fileNameOf(one), one]));
     const due = [...unsettled].filter(([name]) => !this.#written.has(name) && (all || this.#before.has(name)));
     this.#before = new Set(unsettled.keys());
-    if (due.length > 0 && (all || now().mono >= this.#retryAt)) await this.#write(due.map(([, one]) => one));
+    if (due.length > 0 && (all || monotonic() >= this.#retryAt)) await this.#write(due.map(([, one]) => one));
     await this.#removeSettled();
   }
 
@@ -95,7 +95,7 @@ export class KeptVerdicts {
       }
       this.#failed = false;
     } catch (error) {
-      this.#retryAt = now().mono + RETRY_MS;
+      this.#retryAt = monotonic() + RETRY_MS;
       if (this.#failed) return;
       this.#failed = true;
       log.warn(

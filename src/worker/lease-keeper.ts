@@ -4,7 +4,7 @@
  */
 import type { Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
-import { after, isPast, now } from '../execution/clock.js';
+import { after, isPast, monotonic, now } from '../execution/clock.js';
 import type { Deadline } from '../execution/spec.js';
 import { beat, type Renewed } from '../queue/lease.js';
 import type { Attempts } from './attempts.js';
@@ -55,7 +55,7 @@ export class LeaseKeeper {
 
   /** Renews now: somebody cancelled something. */
   hurry(): void {
-    this.#hurriedAt = now().mono;
+    this.#hurriedAt = monotonic();
     this.#bell.ring();
   }
 
@@ -102,7 +102,7 @@ export class LeaseKeeper {
       const busy = this.#take(answer.leases, base);
       if (busy) return BUSY_MS;
       const nextMs = answer.paused ? Math.min(PAUSED_MS, intervalMs) : intervalMs;
-      return Math.max(0, nextMs - (now().mono - base.mono));
+      return Math.max(0, nextMs - (monotonic() - base.mono));
     } catch (error) {
       const failure = failureOf(error);
       if (failure.code === null) throw error; // not the database's: a bug of ours

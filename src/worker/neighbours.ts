@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../core/errors.js';
 import type { Queryable } from '../db/connect.js';
-import { now, within } from '../execution/clock.js';
+import { monotonic, within } from '../execution/clock.js';
 import { isAlive } from '../execution/processes.js';
 import { endLeftovers } from '../execution/recover.js';
 import type { HelperRecord } from '../execution/spec.js';
@@ -85,7 +85,7 @@ export class Neighbours {
 
   async #checkAll(): Promise<void> {
     for (const known of this.#known.values()) {
-      if (this.#isRipe(known, now().mono)) await this.#takeOver(known);
+      if (this.#isRipe(known, monotonic())) await this.#takeOver(known);
     }
   }
 
@@ -116,7 +116,7 @@ export class Neighbours {
     const { taken, left } = await releaseDead(this.#db, instance, undelivered);
     for (const issue of taken) this.#log.warn(`issue ${issue.id}: worker ${id} (pid ${pid}) died; now ${issue.status}`);
     // A row that the server refuses may stay so for long, and each try runs the warden's script.
-    if (undelivered.length > 0) known.tryAt = now().mono + DELIVER_AGAIN_MS;
+    if (undelivered.length > 0) known.tryAt = monotonic() + DELIVER_AGAIN_MS;
     if (left + undelivered.length > 0) return; // locked rows: again at the next look
     await markDead(this.#db, instance);
     this.#known.delete(instance);
@@ -136,6 +136,6 @@ export class Neighbours {
         : `is gone, and whether all that it started is can't be seen (${unseen}); its issues wait until it can`;
     if (!known.told) this.#log.warn(`worker ${id} (pid ${pid}) ${left}, or for their leases to run out`);
     known.told = true;
-    known.tryAt = now().mono + TRY_AGAIN_MS;
+    known.tryAt = monotonic() + TRY_AGAIN_MS;
   }
 }

@@ -1,7 +1,7 @@
 /** The database's comings and goings as a worker sees them: one log line per change and every few minutes, growing pauses between tries. */
 import { backoff } from '../core/outcome.js';
 import type { Failure } from '../db/failure.js';
-import { now } from '../execution/clock.js';
+import { monotonic } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { describe, stateOf } from './describe.js';
 
@@ -48,7 +48,7 @@ export class Outage {
    * @param wake ends the pause before `who` tries again; called when somebody else gets through
    */
   failed(who: string, failure: Failure, wake: () => void = () => {}): void {
-    const time = now().mono;
+    const time = monotonic();
     if (!this.#open) {
       this.#open = true;
       this.#since = time;
@@ -78,7 +78,7 @@ export class Outage {
     this.#told.clear();
     this.#state = null;
     this.#onChange(null);
-    this.#log.info(`the database is back after ${((now().mono - this.#since) / 1000).toFixed(1)} s`);
+    this.#log.info(`the database is back after ${((monotonic() - this.#since) / 1000).toFixed(1)} s`);
     this.onOver?.();
   }
 }

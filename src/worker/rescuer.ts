@@ -6,7 +6,7 @@
  * after the time that a live holder needs to renew it, or to end its run.
  */
 import type { Queryable } from '../db/connect.js';
-import { now } from '../execution/clock.js';
+import { monotonic } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { expired, rescue, type SeenLease } from '../queue/rescue.js';
 
@@ -28,7 +28,7 @@ export class Rescuer {
   }
 
   async look(): Promise<void> {
-    const time = now().mono;
+    const time = monotonic();
     const found = await expired(this.#db);
     const suspects = new Map<string, Suspect>();
     for (const lease of found) {
@@ -46,7 +46,7 @@ export class Rescuer {
 
   /** How soon it is worth looking again, milliseconds; infinite where nothing is suspected. */
   get nextMs(): number {
-    const time = now().mono;
+    const time = monotonic();
     return Math.min(
       ...[...this.#suspects.values()].map(({ since }) => since + this.#waitMs - time),
       Number.POSITIVE_INFINITY,

@@ -1,7 +1,7 @@
 /** Writing back what has ended, whatever happens to the statement that does it. */
 import type { Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
-import { now } from '../execution/clock.js';
+import { monotonic } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { reclassify } from '../queue/rescue.js';
 import { type Held, type Settled, type Settlement, settledOrHeld } from '../queue/settle.js';
@@ -86,7 +86,7 @@ export class Settler {
       return [];
     });
     this.#late = answers.filter(({ state }) => state === 'busy').map(({ id, token }) => ({ id, token }));
-    this.#reportAt = now().mono + LONGEST_PAUSE_MS;
+    this.#reportAt = monotonic() + LONGEST_PAUSE_MS;
   }
 
   /**
@@ -97,7 +97,7 @@ export class Settler {
     send: (settlements: readonly Settlement[]) => Promise<A>,
   ): Promise<A | null> {
     await this.#askAboutUnclear();
-    const settlements = this.due(now().mono);
+    const settlements = this.due(monotonic());
     try {
       const answer = await send(settlements);
       this.#take(settlements, answer.settled);
@@ -177,7 +177,7 @@ export class Settler {
   /** For later. Others that are put off, or settled, meanwhile must not push the time away: it would never come. */
   #putOff(id: number): void {
     this.#busy.add(id);
-    const time = now().mono;
+    const time = monotonic();
     if (time < this.#busyUntil) return;
     this.#busyUntil = time + this.#pause;
     this.#pause = Math.min(LONGEST_PAUSE_MS, this.#pause * 2);

@@ -5,7 +5,7 @@
  */
 import type { Queryable } from '../db/connect.js';
 import type { Failure } from '../db/failure.js';
-import { now } from '../execution/clock.js';
+import { monotonic } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { nextToClaim } from '../queue/claim.js';
 
@@ -35,14 +35,14 @@ export class Unclaimable {
 
   /** The ids that claims pass over now. */
   except(): number[] {
-    const time = now().mono;
+    const time = monotonic();
     for (const [id, until] of this.#until) if (until <= time) this.#until.delete(id);
     return [...this.#until.keys()];
   }
 
   /** How many of `wanted` to claim at once. */
   limit(wanted: number): number {
-    return now().mono < this.#oneByOneUntil ? Math.min(1, wanted) : wanted;
+    return monotonic() < this.#oneByOneUntil ? Math.min(1, wanted) : wanted;
   }
 
   /**
@@ -51,14 +51,14 @@ export class Unclaimable {
    * @returns true where the queue is to be looked at again at once
    */
   async met({ message }: Failure, worker: string, limit: number, fromHead: boolean): Promise<boolean> {
-    if (limit > 1) this.#oneByOneUntil = now().mono + this.#againMs;
+    if (limit > 1) this.#oneByOneUntil = monotonic() + this.#againMs;
     if (limit > 1 || !fromHead) return true;
     this.#oneByOneUntil = 0;
     const except = this.except();
     // Another worker may have claimed since: then it is a good row that is passed over, for others to take.
     const id = except.length < MOST ? await nextToClaim(this.#db, worker, except) : null;
     if (id === null) return false;
-    this.#until.set(id, now().mono + this.#againMs);
+    this.#until.set(id, monotonic() + this.#againMs);
     this.#tell(id, message);
     return true;
   }

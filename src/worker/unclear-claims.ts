@@ -5,7 +5,7 @@
  */
 import type { Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
-import { isPast, now } from '../execution/clock.js';
+import { isPast, monotonic } from '../execution/clock.js';
 import type { Deadline } from '../execution/spec.js';
 import type { Log } from '../log.js';
 import { claimedBy, stillExecuting } from '../queue/claim.js';
@@ -61,7 +61,7 @@ export class UnclearClaims {
     try {
       return await send();
     } catch (error) {
-      const since = now().mono;
+      const since = monotonic();
       if (claim.wanted && failureOf(error).unclear) {
         this.#waiting.set(claim.token, { token: claim.token, until: claim.until, since, lookAt: since });
       }
@@ -76,7 +76,7 @@ export class UnclearClaims {
    * @returns how many were started
    */
   async adopt(free: number, leaving = false): Promise<number> {
-    const time = now().mono;
+    const time = monotonic();
     let started = 0;
     const certain = leaving && !(await stillExecuting(this.#db));
     for (const one of [...this.#waiting.values()].filter((each) => each.lookAt <= time)) {

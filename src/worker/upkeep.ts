@@ -1,7 +1,7 @@
 /** What every worker does for the queue beside its own issues: promotion, rescue, neighbours, old logs. */
 import type { Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
-import { now } from '../execution/clock.js';
+import { monotonic } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { promote } from '../queue/promote.js';
 import type { Neighbours } from './neighbours.js';
@@ -43,12 +43,12 @@ export class Upkeep {
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
-    this.#pruneAt = now().mono + 60_000 * Math.random();
+    this.#pruneAt = monotonic() + 60_000 * Math.random();
   }
 
   /** A row was parked, or may have been: promotion is due in `ms` at the latest. */
   promoteIn(ms = PROMOTE_EVERY_MS): void {
-    const at = now().mono + ms;
+    const at = monotonic() + ms;
     if (at >= this.#promoteAt) return;
     this.#promoteAt = at;
     this.#bell.ring();
@@ -68,7 +68,7 @@ export class Upkeep {
           this.#tries = 0;
         }
         const next = Math.min(this.#promoteAt, this.#rescueAt, this.#checkAt, this.#pruneAt);
-        await this.#bell.sleep(next - now().mono);
+        await this.#bell.sleep(next - monotonic());
       } catch (error) {
         const failure = failureOf(error);
         if (failure.code === null) throw error; // not the database's: a bug of ours
@@ -83,16 +83,16 @@ export class Upkeep {
   /** @returns true where the database was asked and has answered: most rounds only look whether neighbours live */
   async #step(): Promise<boolean> {
     const { rescuer, neighbours, intervalMs } = this.#parts;
-    const time = now().mono;
+    const time = monotonic();
     const asks = time >= Math.min(this.#promoteAt, this.#rescueAt);
     if (time >= this.#promoteAt) await this.#promote();
     if (time >= this.#rescueAt) {
       await neighbours.refresh();
       await rescuer.look();
-      this.#rescueAt = now().mono + Math.min(intervalMs, Math.max(100, rescuer.nextMs));
+      this.#rescueAt = monotonic() + Math.min(intervalMs, Math.max(100, rescuer.nextMs));
     }
     if (time >= this.#checkAt) {
-      this.#checkAt = now().mono + NEIGHBOURS_MS;
+      this.#checkAt = monotonic() + NEIGHBOURS_MS;
       // Not waited for: the dead one's helpers may take their grace, and promotion goes on meanwhile.
       void neighbours.check().catch((error) => this.#parts.log.debug(`neighbours: ${failureOf(error).message}`));
     }
@@ -103,16 +103,16 @@ export class Upkeep {
   async #promote(): Promise<void> {
     const { intervalMs } = this.#parts;
     // What is parked while the answer is under way may bring this forward (`promoteIn`).
-    this.#promoteAt = now().mono + intervalMs;
+    this.#promoteAt = monotonic() + intervalMs;
     const { promoted, nextMs } = await promote(this.#parts.db, PROMOTE_LIMIT);
     if (promoted > 0) this.#parts.onPromoted();
     const wait = promoted === PROMOTE_LIMIT ? 0 : Math.min(nextMs ?? Number.POSITIVE_INFINITY, intervalMs);
-    this.#promoteAt = Math.min(this.#promoteAt, now().mono + Math.max(0, wait));
+    this.#promoteAt = Math.min(this.#promoteAt, monotonic() + Math.max(0, wait));
   }
 
   async #prune(): Promise<void> {
     const { db, log, logDir, issueLogDays } = this.#parts;
-    this.#pruneAt = now().mono + PRUNE_MS;
+    this.#pruneAt = monotonic() + PRUNE_MS;
     try {
       await pruneVerdicts(logDir, issueLogDays);
       const removed = await pruneIssueLogs(db, logDir, issueLogDays);

@@ -8,7 +8,7 @@
  * after 4 s was heard 6 s late; without a cap after 71 ms.
  */
 import type { Queryable } from '../db/connect.js';
-import { now } from '../execution/clock.js';
+import { monotonic } from '../execution/clock.js';
 import { clearWaiting, markWaiting, writersOlderThan } from '../queue/waiting.js';
 
 const FIRST_PAUSE_MS = 10;
@@ -63,7 +63,7 @@ export class WaitingMark {
     if (!this.#marked) {
       this.#horizon = await markWaiting(this.#db, this.#instance);
       this.#marked = true;
-      this.#markedAt = now().mono;
+      this.#markedAt = monotonic();
       this.#pause = FIRST_PAUSE_MS;
       this.#lookAt = this.#markedAt;
       return true;
@@ -72,12 +72,12 @@ export class WaitingMark {
     // Asked before the look that follows: a look after the last old writer has ended sees what it wrote.
     const writing = await writersOlderThan(this.#db, this.#horizon);
     if (!writing) this.#horizon = null;
-    this.#lookAt = writing ? now().mono + this.#nextPause() : Number.POSITIVE_INFINITY;
+    this.#lookAt = writing ? monotonic() + this.#nextPause() : Number.POSITIVE_INFINITY;
     return true;
   }
 
   #nextPause(): number {
-    if (now().mono - this.#markedAt > PATIENT_AFTER_MS) return PATIENT_PAUSE_MS;
+    if (monotonic() - this.#markedAt > PATIENT_AFTER_MS) return PATIENT_PAUSE_MS;
     const pause = this.#pause;
     this.#pause = Math.min(LONGEST_PAUSE_MS, pause * 2);
     return pause;
