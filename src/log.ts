@@ -12,6 +12,8 @@ import { LogFile } from './log/file.js';
 
 /** What rooms are given to speak to people. One call is one line, whatever the message holds. */
 export interface Log {
+  /** True where nothing that it is told is kept: lines that are told for each issue then need not be made. */
+  readonly deaf?: boolean;
   error(message: string): void;
   warn(message: string): void;
   info(message: string): void;
@@ -42,7 +44,7 @@ export interface LogOptions {
   readonly secrets: readonly string[];
 }
 
-export const silent: Log = { error() {}, warn() {}, info() {}, debug() {} };
+export const silent: Log = { deaf: true, error() {}, warn() {}, info() {}, debug() {} };
 
 const LEVELS: Readonly<Record<LogLevel, string>> = { error: 'ERROR', warn: 'WARNING', info: 'INFO', debug: 'DEBUG' };
 const COLORS: Readonly<Record<LogLevel, string>> = { error: '31', warn: '33', info: '32', debug: '90' };

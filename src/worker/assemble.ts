@@ -6,8 +6,9 @@ import type { ResolvedCommand } from '../execution/command.js';
 import type { Executor } from '../execution/spec.js';
 import type { Log } from '../log.js';
 import type { WorkerRow } from '../queue/workers.js';
-import { Attempts, type Starter } from './attempts.js';
+import { Attempts } from './attempts.js';
 import { ClaimLoop } from './claim-loop.js';
+import { ClaimPace } from './claim-pace.js';
 import { Crew } from './crew.js';
 import { Gate } from './gate.js';
 import type { Handler } from './handler.js';
@@ -21,9 +22,10 @@ import { timeoutOf } from './plan.js';
 import { Rescuer } from './rescuer.js';
 import { Settler } from './settler.js';
 import { StartRecovery } from './start-recovery.js';
-import { commandStarter, handlerStarter } from './starter.js';
+import { commandStarter, handlerStarter, type Starter } from './starter.js';
 import type { RunningIssue, StateBoard } from './state.js';
 import type { Stopping } from './stopping.js';
+import { Suspects } from './suspects.js';
 import { Unclaimable } from './unclaimable.js';
 import { UnclearClaims } from './unclear-claims.js';
 import { Upkeep } from './upkeep.js';
@@ -39,6 +41,8 @@ export interface WorkerOptions {
   readonly instance: string;
   readonly databaseUrl: string;
   readonly handler: Handler | undefined;
+  /** Issues that may be claimed before a slot is free, 0 with a command. */
+  readonly claimAhead: number;
   readonly log: Log;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stopping: Stopping;
@@ -81,7 +85,7 @@ export function assemble(
   base: Base,
   outage: Outage,
 ): Crew {
-  const { config, workerId, instance, log, board } = options;
+  const { config, workerId, instance, log, board, claimAhead } = options;
   const { queue, leases } = connections;
   const bell = new Bell();
   const gate = new Gate(log);
@@ -93,14 +97,17 @@ export function assemble(
     capMs: config.retryCap,
     unrunnableMs: UNRUNNABLE_MS,
   };
+  const pace = new ClaimPace(config.concurrency, config.once ? 0 : claimAhead, options.handler ? new Suspects() : null);
   const starter = makeStarter(options, tools, base.databaseId);
   const attempts = new Attempts({
     starter,
     policy,
     host: hostname(),
     log,
-    onEnded: (outcome) => {
+    slots: config.concurrency,
+    onEnded: (outcome, ranMs) => {
       kept?.watch();
+      if (ranMs !== null) pace.ended(ranMs);
       if (outcome.kind === 'unrunnable') gate.failed(outcome.error ?? 'unknown');
       // What we ended ourselves may have been ended before it began.
       else if (!['interrupted', 'cancelled', 'lost'].includes(outcome.kind)) gate.opened();
@@ -116,7 +123,7 @@ export function assemble(
     : null;
   const mark = new WaitingMark(queue, instance);
   const loop = new ClaimLoop({
-    ...{ db: queue, attempts, mark, gate, outage, bell, workerId, instance, trustMs },
+    ...{ db: queue, attempts, pace, mark, gate, outage, bell, workerId, instance, trustMs },
     settler: new Settler(
       queue,
       attempts,
@@ -130,7 +137,6 @@ export function assemble(
     unclear: new UnclearClaims(queue, attempts, log),
     unclaimable: new Unclaimable(queue, log),
     onClaimed: (sentAt) => keeper.claimed(sentAt),
-    concurrency: config.concurrency,
     leaseMs: config.lease,
     pollMs: config.pollInterval,
     once: config.once,

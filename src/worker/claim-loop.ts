@@ -1,17 +1,20 @@
 /**
  * The loop: settle what has ended and claim what can start, in one statement, one at a time. Two claims in flight from
- * one worker cost twice the work of one, and a claim ahead of a free slot would strand a row behind an hour's command.
+ * one worker cost twice the work of one. How many are claimed is decided by claim-pace.ts.
  */
 import { randomUUID } from 'node:crypto';
+import type { Claim } from '../core/issue.js';
 import type { Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
 import { after, monotonic, now } from '../execution/clock.js';
 import type { Deadline } from '../execution/spec.js';
-import { type ClaimHint, START } from '../queue/claim.js';
+import { START } from '../queue/claim.js';
 import { anythingPendingFor } from '../queue/drain.js';
 import { settleAndClaim } from '../queue/settle-claim.js';
 import type { Attempts } from './attempts.js';
+import { type ClaimPace, LONGEST_WAIT_MS } from './claim-pace.js';
 import type { Gate } from './gate.js';
+import { Lookout } from './lookout.js';
 import { type Outage, pauseBeforeTry } from './outage.js';
 import { isRefusal } from './settle-one.js';
 import type { Settler } from './settler.js';
@@ -24,6 +27,7 @@ export interface ClaimLoopParts {
   readonly db: Queryable;
   readonly attempts: Attempts;
   readonly settler: Settler;
+  readonly pace: ClaimPace;
   readonly mark: WaitingMark;
   readonly gate: Gate;
   readonly unclear: UnclearClaims;
@@ -32,7 +36,6 @@ export interface ClaimLoopParts {
   readonly bell: Bell;
   readonly workerId: string;
   readonly instance: string;
-  readonly concurrency: number;
   readonly leaseMs: number;
   /** How long after a confirmed renewal a run may go on, milliseconds. */
   readonly trustMs: number;
@@ -52,8 +55,8 @@ export interface ClaimLoopParts {
  * refuses) before nothing more is claimed: each holds a lease and up to 72 KiB of texts.
  */
 const MOST_UNSETTLED = 100;
-/** The hint may delay a row that comes to lie behind it by so long; it can never lose one. */
-const HINT_MS = 2000;
+const SUSPECT = 'a worker has crashed with it or with one of its neighbours: it is to run with fewer beside it';
+const STOPPED = 'the worker was stopped before it began';
 
 export class ClaimLoop {
   /** How often it has gone round. */
@@ -61,32 +64,26 @@ export class ClaimLoop {
   readonly #parts: ClaimLoopParts;
   #stopping = false;
   #abandoned = false;
-  /** Something may be claimable: true until an answer from the head of the queue was short. */
-  #due = true;
-  /** Counts the calls of `look`: one that comes while a claim is under way tells of rows which that claim can't see. */
-  #looks = 0;
   #claimedOne = false;
   #lookedRound = false;
   #tries = 0;
-  #pollAt = 0;
-  #hint: ClaimHint = START;
-  #hintUntil = 0;
+  readonly #lookout: Lookout;
 
   constructor(parts: ClaimLoopParts) {
     this.#parts = parts;
+    this.#lookout = new Lookout(parts.pollMs);
   }
 
   /** Look at the queue now, from its head: a notification, a promotion, a released row. */
   look(): void {
-    this.#looks += 1;
-    this.#due = true;
-    this.#hint = START;
+    this.#lookout.look();
     this.#parts.bell.ring();
   }
 
   /** Claims nothing more; `run` resolves when everything in hand is settled. */
   stop(): void {
     this.#stopping = true;
+    this.#parts.attempts.giveBackWaiting(STOPPED);
     this.#parts.unclear.hurry();
     this.#parts.bell.ring();
   }
@@ -114,8 +111,7 @@ export class ClaimLoop {
         if (failure.code === null) throw error; // not the database's: a bug of ours
         this.#parts.outage.failed('the queue', failure, () => this.#parts.bell.ring());
         this.#parts.mark.forget();
-        this.#due = true;
-        this.#hint = START;
+        this.#lookout.again();
         await this.#parts.bell.sleep(pauseBeforeTry(this.#tries, Math.random()));
         this.#tries += 1;
       }
@@ -139,10 +135,11 @@ export class ClaimLoop {
     const asks = unclear.due(time) || settler.reportDue(time);
     if (unclear.due(time) && (await unclear.adopt(this.#free(time), this.#leaving())) > 0) this.#claimedOne = true;
     if (settler.reportDue(time)) await settler.reportLate();
-    if (time >= this.#pollAt) this.#poll(time);
+    this.#lookout.poll(time);
+    if (time >= this.#overdueAt) this.#giveBack([], 'no slot became free for it in time', time - LONGEST_WAIT_MS);
     const free = this.#free(time);
     const settlements = settler.due(time);
-    if (settlements.length > 0 || (free > 0 && this.#due)) {
+    if (settlements.length > 0 || (free > 0 && this.#lookout.due)) {
       await this.#turn(free);
       return true;
     }
@@ -155,29 +152,42 @@ export class ClaimLoop {
   async #rest(): Promise<void> {
     const { settler, mark, gate, unclear, bell } = this.#parts;
     const time = monotonic();
-    const next = Math.min(this.#pollAt, settler.nextAt, mark.nextAt, gate.nextAt(time), unclear.nextAt);
+    const next = Math.min(
+      this.#lookout.pollAt,
+      this.#overdueAt,
+      settler.nextAt,
+      mark.nextAt,
+      gate.nextAt(time),
+      unclear.nextAt,
+    );
     if (!this.#finished()) await bell.sleep(next - monotonic());
   }
 
   /** How many issues may be claimed now. */
   #free(time: number): number {
-    const { attempts, settler, concurrency, once, gate } = this.#parts;
+    const { attempts, settler, pace, once, gate } = this.#parts;
     if (this.#stopping || (once && this.#claimedOne)) return 0;
-    const slots = (once ? 1 : concurrency) - attempts.running;
-    // What has just ended does not count: the same statement settles it.
-    const room = concurrency + MOST_UNSETTLED - attempts.running - settler.putOff;
-    return Math.max(0, Math.min(slots, room, gate.limit(time)));
+    const wanted = Math.min(pace.limit(attempts), once ? 1 : Number.POSITIVE_INFINITY);
+    // What has just ended does not count: the same statement settles it. Nor does what a claim has locked for an instant.
+    const { putOff } = settler;
+    const room = pace.slots + MOST_UNSETTLED - attempts.running - attempts.waiting - putOff;
+    const most = putOff > MOST_UNSETTLED / 2 ? room : Number.POSITIVE_INFINITY;
+    return Math.max(0, Math.min(wanted, most, gate.limit(time)));
+  }
+
+  get #overdueAt(): number {
+    return this.#parts.attempts.waitingSince + LONGEST_WAIT_MS;
   }
 
   async #turn(slots: number): Promise<void> {
-    const { db, settler, attempts, unclear, unclaimable, workerId, instance, leaseMs, trustMs } = this.#parts;
+    const { db, settler, unclear, unclaimable, workerId, instance, leaseMs, trustMs } = this.#parts;
     const free = unclaimable.limit(slots);
     const base = now();
     const until = after(base, trustMs);
     const token = randomUUID();
-    const hint = base.mono < this.#hintUntil ? this.#hint : START;
-    const looks = this.#looks;
+    const look = this.#lookout.begin();
     const except = unclaimable.except();
+    const { hint } = look;
     const wanted = { worker: workerId, instance, limit: free, token, leaseSeconds: leaseMs / 1000, hint, except };
     const answer = await settler
       .settleWith((settlements) =>
@@ -185,18 +195,27 @@ export class ClaimLoop {
       )
       .catch((error) => this.#goRound(error, free, hint === START));
     if (!answer) return;
-    const unseen = this.#looks !== looks;
-    this.#follow(unseen ? START : answer.hint, hint, base);
-    for (const claim of answer.claims) {
-      // The answer may have come after the word to stop.
-      if (this.#stopping) attempts.giveBack(claim, 'the worker was stopped');
-      else attempts.start(claim, until);
-    }
-    if (answer.claims.length > 0) {
-      this.#claimedOne = true;
-      this.#parts.onClaimed(base);
-    }
-    if (free > 0) this.#due = unseen || answer.claims.length === free || hint !== START;
+    this.#lookout.answered(look, answer, free);
+    if (answer.claims.length === 0) return;
+    this.#take(answer.claims, until);
+    this.#claimedOne = true;
+    this.#parts.onClaimed(base);
+  }
+
+  #take(claims: readonly Claim[], until: Deadline): void {
+    const { attempts, pace } = this.#parts;
+    // The answer may have come after the word to stop.
+    const { begin, back } = this.#stopping ? { begin: [], back: claims } : pace.answered(claims, attempts);
+    if (back.length > 0) this.#giveBack(back, this.#stopping ? STOPPED : SUSPECT);
+    for (const claim of begin) attempts.take(claim, until);
+  }
+
+  /** Uncharged, and what still waits for a slot along with it. @param before only what has waited since before then */
+  #giveBack(claims: readonly Claim[], why: string, before?: number): void {
+    const { attempts } = this.#parts;
+    attempts.giveBackWaiting(why, before);
+    for (const claim of claims) attempts.giveBack(claim, why);
+    this.#lookout.again();
   }
 
   /** A claim that was refused, with nothing to settle in it: for the sake of one row, most likely. */
@@ -205,22 +224,8 @@ export class ClaimLoop {
     const failure = failureOf(error);
     if (limit === 0 || !isRefusal(failure)) throw error;
     if (!(await unclaimable.met(failure, workerId, limit, fromHead))) throw error;
-    this.#hint = START;
+    this.#lookout.again();
     return null;
-  }
-
-  /** Notifications may be missed, the clock is not: the queue itself is the truth. */
-  #poll(time: number): void {
-    this.#pollAt = time + this.#parts.pollMs * (0.9 + 0.2 * Math.random());
-    this.#due = true;
-    this.#hint = START;
-  }
-
-  /** Keeps the place behind the last claimed row; after a short answer the next look is from the head again. */
-  #follow(next: ClaimHint, used: ClaimHint, base: Deadline): void {
-    if (used === START) this.#hintUntil = base.mono + HINT_MS;
-    this.#hint = next;
-    this.#pollAt = base.mono + this.#parts.pollMs * (0.9 + 0.2 * Math.random());
   }
 
   /**

@@ -31,24 +31,84 @@ export function startHandler(
   parts: Omit<HandlerContext, 'attempt' | 'signal'>,
   timeoutMs: number,
 ): Run {
-  const abort = new AbortController();
-  let why: EndReason | null = null;
-  const end = (reason: EndReason) => {
-    if (why !== null) return;
-    why = reason;
-    abort.abort(reason);
-  };
-  const timer = setTimeout(() => end('timed_out'), Math.min(timeoutMs, LONGEST_TIMER_MS));
-  const work = async () => handler(claim.issue, { ...parts, attempt: claim.attempt, signal: abort.signal });
-  const ended = work()
-    .then(
-      (value): Outcome => ({ kind: 'succeeded', result: resultText(value) }),
-      (error): Outcome => (why === null ? { kind: 'failed', error: messageOf(error) } : endedBy(why, timeoutMs)),
-    )
-    // An object without a prototype, say, has no text; unheard, this would end the whole process.
-    .catch((): Outcome => ({ kind: 'failed', error: 'what the handler gave back, or threw, has no text' }))
-    .finally(() => clearTimeout(timer));
-  return { started: Promise.resolve(process.pid), ended, end, kill: () => end('interrupted') };
+  return new HandlerRun(handler, claim, parts, timeoutMs);
+}
+
+const OURS = Promise.resolve(process.pid);
+
+class HandlerRun implements Run {
+  readonly started = OURS;
+  readonly ended: Promise<Outcome>;
+  readonly #timeoutMs: number;
+  readonly #timer: NodeJS.Timeout;
+  #why: EndReason | null = null;
+  /** Made when it is asked for: most handlers never do, and it costs 3 us. */
+  #abort: AbortController | null = null;
+
+  constructor(handler: Handler, claim: Claim, parts: Omit<HandlerContext, 'attempt' | 'signal'>, timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+    this.#timer = setTimeout(() => this.end('timed_out'), Math.min(timeoutMs, LONGEST_TIMER_MS));
+    const signal = () => this.#signal();
+    const context: HandlerContext = {
+      ...parts,
+      attempt: claim.attempt,
+      get signal() {
+        return signal();
+      },
+    };
+    this.ended = this.#work(handler, claim.issue, context);
+  }
+
+  /** The first reason wins. */
+  end(reason: EndReason): void {
+    if (this.#why !== null) return;
+    this.#why = reason;
+    this.#abort?.abort(reason);
+  }
+
+  kill(): void {
+    this.end('interrupted');
+  }
+
+  #signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController();
+      if (this.#why !== null) this.#abort.abort(this.#why);
+    }
+    return this.#abort.signal;
+  }
+
+  /** Never rejects: unheard, that would end the whole process. */
+  async #work(handler: Handler, issue: ClaimedIssue, context: HandlerContext): Promise<Outcome> {
+    let value: unknown;
+    try {
+      value = await handler(issue, context);
+    } catch (error) {
+      return this.#why === null ? failedBy(error) : endedBy(this.#why, this.#timeoutMs);
+    } finally {
+      clearTimeout(this.#timer);
+    }
+    return succeededWith(value);
+  }
+}
+
+/** An object without a prototype, say. */
+const NO_TEXT: Outcome = { kind: 'failed', error: 'what the handler gave back, or threw, has no text' };
+
+function failedBy(error: unknown): Outcome {
+  try {
+    return { kind: 'failed', error: messageOf(error) };
+  } catch {
+    return NO_TEXT;
+  }
+}
+
+function succeededWith(value: unknown): Outcome {
+  try {
+    return { kind: 'succeeded', result: resultText(value) };
+  } catch {
+    return NO_TEXT;
+  }
 }
 
 function endedBy(why: EndReason, timeoutMs: number): Outcome {

@@ -12,6 +12,11 @@ export interface WorkerParts {
   readonly databaseUrl: string;
   /** Called for each issue in place of the command. */
   readonly handler?: Handler | undefined;
+  /**
+   * With a handler: the most issues that are claimed before a slot is free for them, 0 to 10,000; default 500. Only as many
+   * as a second's work, so a slow handler has none of them. 0: strict slots, as commands have.
+   */
+  readonly claimAhead?: number | undefined;
   /** Default: says nothing. */
   readonly log?: Log | undefined;
   /** What the command's environment is made from, by an allow-list; its PATH is where a command is looked for. Default: empty. */
@@ -27,6 +32,16 @@ export interface WorkerParts {
 export type IssueWorkerOptions = WorkerParts &
   ((Omit<FlagValues, 'databaseUrl'> & { readonly workerId: string }) | { readonly config: Config });
 
+const CLAIM_AHEAD = 500;
+const MOST_AHEAD = 10_000;
+
+function checkClaimAhead(value: number | undefined, handler: Handler | undefined): void {
+  if (value === undefined) return;
+  if (!handler) throw new CapeError('usage', `claimAhead: got ${value} without a handler; commands have strict slots`);
+  if (!Number.isInteger(value) || value < 0 || value > MOST_AHEAD)
+    throw new CapeError('usage', `claimAhead: got ${value}; must be a whole number from 0 to ${MOST_AHEAD}`);
+}
+
 /** Claims issues of `cape_issues` and works on them until it is stopped. */
 export class IssueWorker {
   readonly #config: Config;
@@ -38,7 +53,8 @@ export class IssueWorker {
 
   /** @throws CapeError for a setting that is missing or not allowed */
   constructor(options: IssueWorkerOptions) {
-    const { databaseUrl, handler, log = silent, environment = {}, onState, ...settings } = options;
+    const { databaseUrl, handler, claimAhead, log = silent, environment = {}, onState, ...settings } = options;
+    checkClaimAhead(claimAhead, handler);
     this.#config =
       'config' in settings ? settings.config : loadConfig({ flags: settings, env: {}, dotenv: false }).config;
     if (this.#config.workerId === undefined) {
@@ -48,7 +64,7 @@ export class IssueWorker {
       );
     }
     this.#workerId = this.#config.workerId;
-    this.#parts = { databaseUrl, handler, log, environment };
+    this.#parts = { databaseUrl, handler, claimAhead, log, environment };
     this.#board = new StateBoard(onState, (error) =>
       log.error(`the observer of the worker's state: ${messageOf(error)}`),
     );
@@ -84,13 +100,14 @@ export class IssueWorker {
     if (this.#running)
       throw new CapeError('refused', 'this worker runs already; make another one with an id of its own');
     this.#running = true;
-    const { databaseUrl, handler, log = silent, environment = {} } = this.#parts;
+    const { databaseUrl, handler, claimAhead = CLAIM_AHEAD, log = silent, environment = {} } = this.#parts;
     await runWorker({
       config: this.#config,
       workerId: this.#workerId,
       instance: randomUUID(),
       databaseUrl,
       handler,
+      claimAhead: handler ? claimAhead : 0,
       log,
       environment,
       stopping: this.#stopping,

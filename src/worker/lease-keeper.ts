@@ -122,10 +122,10 @@ export class LeaseKeeper {
     for (const { id, token, state, cancelled } of leases) {
       if (state === 'lost') attempts.lost(id, token);
       if (state === 'ok') renewed.add(`${id} ${token}`);
-      if (cancelled !== null) attempts.end(id, token, 'cancelled');
+      if (cancelled !== null) attempts.cancel(id, token);
     }
     const deadlines: [string, Deadline][] = [];
-    for (const active of attempts.active) {
+    for (const active of attempts.dated()) {
       const { issue, attempt, token } = active.claim;
       if (!renewed.has(`${issue.id} ${token}`)) continue;
       active.until = until;

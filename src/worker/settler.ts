@@ -170,7 +170,8 @@ export class Settler {
   }
 
   #written(one: Settlement, status: string): void {
-    this.#log[status === 'failed' ? 'warn' : 'info'](`issue ${one.id}: ${status}${pauseText(one)}`);
+    if (!this.#log.deaf)
+      this.#log[status === 'failed' ? 'warn' : 'info'](`issue ${one.id}: ${status}${pauseText(one)}`);
     this.#onWritten(one);
   }
 

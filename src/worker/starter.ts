@@ -4,15 +4,19 @@ import { join } from 'node:path';
 import type { Config } from '../config.js';
 import type { Claim } from '../core/issue.js';
 import type { Outcome } from '../core/outcome.js';
-import { isPast } from '../execution/clock.js';
+import { isPast, nowInThisTurn } from '../execution/clock.js';
 import type { ResolvedCommand } from '../execution/command.js';
-import type { Deadline, Executor } from '../execution/spec.js';
+import type { Deadline, Executor, Run } from '../execution/spec.js';
 import { Condition } from '../log/condition.js';
 import type { Log } from '../log.js';
-import { attemptFiles } from './attempt-files.js';
-import type { Starter } from './attempts.js';
+import { type AttemptFiles, attemptFiles } from './attempt-files.js';
 import { type Handler, startHandler } from './handler.js';
 import { idempotencyKey, planCommand, timeoutOf } from './plan.js';
+
+/** Starts what a claim asks for. A spec that can't be made is an Outcome, not an exception. */
+export interface Starter {
+  start(claim: Claim, until: Deadline): { run: Run | Outcome; files: AttemptFiles | null };
+}
 
 export interface CommandStarterParts {
   readonly executor: Executor;
@@ -51,7 +55,7 @@ export function handlerStarter(handler: Handler, config: Config, databaseId: str
   return {
     start(claim: Claim, until: Deadline) {
       // The answer lay unread while this process was frozen. A keeper looks by itself, a function could not be ended.
-      if (isPast(until)) return { run: TOO_LATE, files: null };
+      if (isPast(until, nowInThisTurn())) return { run: TOO_LATE, files: null };
       const key = idempotencyKey(databaseId, claim);
       const parts = { log, idempotencyKey: key };
       return { run: startHandler(handler, claim, parts, timeoutOf(claim, config)), files: null };

@@ -97,7 +97,8 @@ export class StateBoard {
   }
 
   completedOne(): void {
-    this.note({ completed: this.#said.completed + 1 });
+    this.#said = { ...this.#said, completed: this.#said.completed + 1 };
+    this.touch();
   }
 
   /** Something that `watch` reads has changed. */

@@ -84,7 +84,7 @@ export class UnclearClaims {
       for (const claim of claims) {
         this.#log.warn(`issue ${claim.issue.id}: the answer to its claim was lost, the claim was not`);
         if (started < free && !isPast(one.until)) {
-          this.#attempts.start(claim, one.until);
+          this.#attempts.take(claim, one.until);
           started += 1;
         } else this.#attempts.giveBack(claim, 'the answer to the claim was lost');
       }

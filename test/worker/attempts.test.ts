@@ -136,7 +136,7 @@ describe('an issue that is claimed anew while its older run still ends', () => {
 
   test('and that is cancelled, or lost, before its turn comes, does not begin', async () => {
     attempts.start(claim('newer'), now());
-    attempts.end(7, 'newer', 'cancelled');
+    attempts.cancel(7, 'newer');
     attempts.lost(7, 'new');
     endings.get('old')!({ kind: 'interrupted' });
     await attempts.allEnded();

@@ -17,7 +17,7 @@ test('a deadline counts from before the renewal was sent: the database may have 
     },
   };
   const active = { claim: { issue: { id: 7 }, attempt: 1, token: 't' }, until: { mono: 0, boot: 0 } };
-  const attempts = { held: () => [{ id: 7, token: 't' }], active: [active], end() {} };
+  const attempts = { held: () => [{ id: 7, token: 't' }], active: [active], dated: () => [active], cancel() {} };
   const confirmed: (readonly [string, Deadline])[] = [];
   const parts = {
     ...{ db, attempts, intervalMs: 60_000, leaseMs: 20_000, trustMs: TRUST_MS, instance: 'i' },
