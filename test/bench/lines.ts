@@ -2,7 +2,10 @@
 import type { Line } from './line.js';
 import { drain } from './lines/drain.js';
 import { footprint } from './lines/footprint.js';
+import { growth } from './lines/growth.js';
+import { insert } from './lines/insert.js';
 import { latency } from './lines/latency.js';
 import { output } from './lines/output.js';
+import { workers } from './lines/workers.js';
 
-export const LINES: readonly Line[] = [drain, latency, footprint, output];
+export const LINES: readonly Line[] = [drain, latency, growth, insert, workers, footprint, output];
