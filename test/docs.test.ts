@@ -138,7 +138,13 @@ describe('commands', () => {
     const options = commands.flatMap((command) => Object.entries(command.options));
     const negated = options.flatMap(([name, { type }]) => (type === 'boolean' ? [`no-${name}`] : []));
     const known = new Set([...options.map(([name]) => name), ...negated, 'help']);
-    const others = new Set(['--omit=optional', '--preserve-env=', '--no-', ...optionsOfChaos()]);
+    const others = new Set([
+      '--omit=optional',
+      '--preserve-env=',
+      '--no-',
+      ...optionsOf('chaos/main.ts'),
+      ...optionsOf('bench/options.ts'),
+    ]);
     const unknown = PAGES.flatMap((page) =>
       spans(page)
         .flatMap((span) => span.match(/(?<![\w-])--[a-z][a-z=-]*/g) ?? [])
@@ -154,9 +160,9 @@ describe('commands', () => {
   });
 });
 
-/** `npm run chaos` is no command of the program. */
-function optionsOfChaos(): string[] {
-  return [...read('test/chaos/main.ts').matchAll(/\.option\('(\w+)'/g)].map(([, name]) => `--${name}`);
+/** `npm run chaos` and `npm run bench` are no commands of the program. */
+function optionsOf(program: string): string[] {
+  return [...read(`test/${program}`).matchAll(/\.option\('(\w+)'/g)].map(([, name]) => `--${name}`);
 }
 
 /** From a command's heading to the next one. */

@@ -29,7 +29,8 @@ export function short(value: number): string {
   return digits(value);
 }
 
-function digits(value: number): string {
+function digits(exact: number): string {
+  const value = Number(exact.toPrecision(3)); // 0.9996 is 1.00 then, not 1.000
   if (value === 0) return '0';
   const before = Math.floor(Math.log10(Math.abs(value))) + 1;
   return value.toFixed(Math.min(4, Math.max(0, 3 - before)));
