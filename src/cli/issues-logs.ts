@@ -83,6 +83,11 @@ async function printFile(client: CapeClient, attempt: Attempt, printer: LogPrint
 }
 
 function sayTail({ issue_id, attempt, tail, log_path, log_host }: Attempt, raw: boolean): void {
+  if (tail === '') {
+    // One that ended at once has no file then, either.
+    toStderr(`cape-worker: issue ${issue_id}, attempt ${attempt}: it printed nothing`);
+    return;
+  }
   if (tail) process.stdout.write(raw ? tail : printable(tail));
   if (tail && !tail.endsWith('\n')) process.stdout.write('\n');
   const shown = tail ? 'this is the end of the output' : 'no output is kept here';

@@ -27,35 +27,46 @@ export class Sink {
    * The newest bytes, at its end. Kept in memory: a full disk must not cost the reason of a failure. One more than the
    * tail may have: with no byte before it nobody could tell that a character was cut.
    */
-  readonly #tail: Buffer;
+  #tail: Buffer | null = null;
+  readonly #tailBytes: number;
   #tailLength = 0;
   #fd: number | null = null;
+  #opened = false;
   /** When a file that could not be opened is tried again, milliseconds of the monotonic clock. */
   #retryAt = 0;
   /** Bytes that the open file may still take. */
   #room: number;
 
   /**
-   * Never throws: a log that can't be made costs the issue its log, not its run.
+   * Makes no file and takes no memory yet: a command that prints nothing and ends at once needs neither, and making a
+   * file took 0.3 ms of the 1.5 that a start took beside a database on the same disk.
    * @param limit bytes on disk, head and segments together
    */
   constructor(path: string, limit: number, tailBytes: number) {
     this.#path = path;
     this.#segmentSize = Math.max(SMALLEST_SEGMENT, Math.min(LARGEST_SEGMENT, Math.floor(limit / 4)));
     this.#room = Math.max(SMALLEST_SEGMENT, limit - 2 * this.#segmentSize);
-    this.#tail = Buffer.alloc(tailBytes + 1);
-    this.#open(path);
+    this.#tailBytes = tailBytes;
+  }
+
+  /** Makes the file, if it is not there yet. Never throws: a log that can't be made costs the issue its log, not its run. */
+  open(): void {
+    if (this.#opened) return;
+    this.#opened = true;
+    this.#open(this.#path);
   }
 
   /** Takes a chunk; `done` is called later, never at once, when the chunk's memory may be used again. */
   write(chunk: Buffer, done: () => void): void {
+    this.open();
     this.#remember(chunk);
     this.#append(chunk, done);
   }
 
   /** The end of what was written, as clean text. */
   tail(): string {
-    return cleanTail(this.#tail.subarray(this.#tail.length - this.#tailLength), this.#tail.length - 1);
+    if (!this.#tail) return '';
+    return cleanTail(this.#tail.subarray(this.#tail.length - this.#tailLength), this.#tailBytes);
   }
 
   close(): void {
@@ -115,10 +126,12 @@ export class Sink {
   }
 
   #remember(chunk: Buffer): void {
-    const last = chunk.subarray(Math.max(0, chunk.length - this.#tail.length));
-    this.#tail.copyWithin(0, last.length);
-    last.copy(this.#tail, this.#tail.length - last.length);
-    this.#tailLength = Math.min(this.#tail.length, this.#tailLength + last.length);
+    this.#tail ??= Buffer.alloc(this.#tailBytes + 1);
+    const tail = this.#tail;
+    const last = chunk.subarray(Math.max(0, chunk.length - tail.length));
+    tail.copyWithin(0, last.length);
+    last.copy(tail, tail.length - last.length);
+    this.#tailLength = Math.min(tail.length, this.#tailLength + last.length);
   }
 }
 

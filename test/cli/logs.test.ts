@@ -68,6 +68,15 @@ test('of another host, and of a file that is gone, gives the kept end and says w
   });
 });
 
+test('of an attempt that printed nothing, and so has no file, says just that', async () => {
+  const id = await ended({ path: join(emptyFolder(), 'none.log'), tail: '' });
+  expect(await logs(id)).toMatchObject({
+    code: 0,
+    stdout: '',
+    stderr: `cape-worker: issue ${id}, attempt 1: it printed nothing\n`,
+  });
+});
+
 test('of an issue that was never started there is none', async () => {
   const [id] = (await insert(t.sql, 'new')) as [number];
   expect(await logs(String(id))).toMatchObject({

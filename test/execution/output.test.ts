@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Sink } from '../../src/execution/sink.js';
@@ -57,6 +57,15 @@ describe('the output of a command', () => {
     expect(b.logged).toContainEqual(
       'run nolog: 588903 bytes of output could not be written to /no/such folder/x.log (ENOENT)',
     );
+  });
+
+  it('has no file where there is none and the command ends at once; one that goes on has its file', async () => {
+    expect(await b.sh('exit 0', { id: 'silent' })).toMatchObject({ kind: 'succeeded', tail: '' });
+    expect(existsSync(join(b.dir, 'silent.log'))).toBe(false);
+    const run = b.start('/bin/sleep', ['30'], { id: 'patient' });
+    await eventually('its file is there', () => existsSync(join(b.dir, 'patient.log')));
+    run.end('cancelled');
+    await run.ended;
   });
 
   it('is in the file while the command still runs', async () => {
