@@ -9,7 +9,7 @@ import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { killAllIn } from './cgroup.js';
-import { now } from './clock.js';
+import { monotonic } from './clock.js';
 import { stateOf } from './processes.js';
 
 /** Usually it takes less than a millisecond. What sleeps in the kernel does not die at once. */
@@ -64,13 +64,13 @@ export class ControlGroup {
   /** Ends what still lives in it, and removes it. True only with the proof that nothing lives. */
   async end(): Promise<boolean> {
     if (removed(this.#folder)) return true; // the common case: the command has ended with all it started
-    const limit = now().mono + KILL_MS;
+    const limit = monotonic() + KILL_MS;
     for (let wait = 1; this.populated; wait = Math.min(wait * 2, 20)) {
-      if (now().mono > limit) return false;
+      if (monotonic() > limit) return false;
       this.kill();
       await pause(wait);
     }
-    await removeTree(this.#folder, now().mono + TIDY_MS);
+    await removeTree(this.#folder, monotonic() + TIDY_MS);
     return true;
   }
 
@@ -96,7 +96,7 @@ function removed(folder: string): boolean {
 async function removeTree(folder: string, limit: number): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   for (const entry of entries) {
-    if (now().mono > limit) return;
+    if (monotonic() > limit) return;
     if (entry.isDirectory()) await removeTree(join(folder, entry.name), limit);
   }
   await rmdir(folder).catch(() => {});

@@ -4,12 +4,18 @@
  * truncated by `> /dev/stderr`, and could be capped only after the fact. So: FIFOs, opened at both ends and unlinked.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../folders.js';
 
-/** One `mkfifo` makes so many: 2 ms for all of them, where one each would cost as much as the command's own spawn. */
-const BATCH = 32;
+/**
+ * One `mkfifo` makes so many, where one each would cost as much as the command's own spawn. The first time somebody
+ * waits for it; later they are made while others are left.
+ */
+const FIRST_BATCH = 16;
+const BATCH = 128;
+/** With fewer left more are made: so many may be taken in one turn of the loop, before what was made is heard of. */
+const LOW = 32;
 
 export interface Pipe {
   readonly read: number;
@@ -44,7 +50,7 @@ export class FifoPool {
   #open(): Pipe {
     if (this.#ready.length === 0) this.#fillNow();
     const path = this.#ready.pop()!;
-    if (this.#ready.length < BATCH / 2) this.#refill();
+    if (this.#ready.length < LOW) this.#refill();
     // Without O_NONBLOCK the reader's open would wait for a writer.
     const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
@@ -53,13 +59,13 @@ export class FifoPool {
       closeSync(read);
       throw error;
     } finally {
-      rmSync(path, { force: true });
+      removeName(path);
     }
   }
 
   #fillNow(): void {
     makeFolder(this.#dir, 0o700);
-    const names = this.#names();
+    const names = this.#names(FIRST_BATCH);
     const done = spawnSync('mkfifo', ['-m', '600', ...names], { env: { PATH: this.#toolPath }, encoding: 'utf8' });
     if (done.error) throw done.error;
     if (done.status !== 0) throw new Error(done.stderr.trim() || `mkfifo ended with ${done.status ?? done.signal}`);
@@ -69,7 +75,7 @@ export class FifoPool {
   #refill(): void {
     if (this.#refilling) return;
     this.#refilling = true;
-    const names = this.#names();
+    const names = this.#names(BATCH);
     const child = spawn('mkfifo', ['-m', '600', ...names], { env: { PATH: this.#toolPath }, stdio: 'ignore' });
     const settle = (made: boolean) => {
       this.#refilling = false;
@@ -80,7 +86,16 @@ export class FifoPool {
     child.once('exit', (code) => settle(code === 0));
   }
 
-  #names(): string[] {
-    return Array.from({ length: BATCH }, () => join(this.#dir, `fifo-${this.#made++}`));
+  #names(count: number): string[] {
+    return Array.from({ length: count }, () => join(this.#dir, `fifo-${this.#made++}`));
+  }
+}
+
+/** Two system calls fewer than `rmSync`. Somebody may have tidied up before us. */
+function removeName(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }

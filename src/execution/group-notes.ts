@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
-import { now } from './clock.js';
+import { monotonic } from './clock.js';
 import { KEEPER_FD, type KeeperConfig } from './protocol.js';
 import type { ProcessIdentity } from './spec.js';
 import { wardenArguments, wardenScript } from './warden.js';
@@ -15,6 +15,12 @@ import { wardenArguments, wardenScript } from './warden.js';
  */
 const SHORT_LIVES = 5;
 const SHORT_LIFE_MS = 1000;
+
+/**
+ * How long it may take until the end of a group is noted, milliseconds; usually it goes out with the next start. Until
+ * its number belongs to another, the kernel has to give away all others first.
+ */
+const LATE_MS = 20;
 
 /** The file is written anew after so many lines, or a busy worker would fill a disk in weeks. */
 const LINES_KEPT = 10_000;
@@ -39,44 +45,58 @@ export class GroupNotes {
   #warden: ChildProcess | null = null;
   #shortLives = 0;
   #closed = false;
+  /** Groups that are gone and still noted. */
+  #removed: number[] = [];
+  #flushing: NodeJS.Timeout | undefined;
 
   /** @param onWarden called with the pid of every warden, the first one and those that had to replace it */
   constructor(file: string, config: GuardedConfig, onWarden: (pid: number) => void) {
     this.file = file;
     this.#config = config;
     this.#onWarden = onWarden;
-    this.#write('');
+    this.#write('', 0);
     this.#startWarden();
   }
 
-  add(group: ProcessIdentity): void {
-    this.#groups.set(group.pid, group.start);
-    this.#note(`+ ${group.pid} ${group.start}\n`);
+  /** Returns when it is noted. */
+  add({ pid, start }: ProcessIdentity): void {
+    this.#groups.set(pid, start);
+    this.#note(pid, start);
   }
 
   remove(group: number): void {
     this.#groups.delete(group);
-    this.#note(`- ${group}\n`);
+    this.#removed.push(group);
+    this.#flushing ??= setTimeout(() => this.#note(), LATE_MS);
   }
 
   /** Lets the warden go; it looks around once more and ends. */
   close(): void {
+    this.#note(); // or it would end groups by numbers that are no longer ours
     this.#closed = true;
     this.#warden?.stdin?.end();
     if (this.#fd !== null) closeSync(this.#fd);
   }
 
-  #note(line: string): void {
-    this.#warden?.stdin?.write(line);
-    this.#write(line);
+  /** The warden reads byte by byte, and needs no start times. */
+  #note(added?: number, start?: string): void {
+    clearTimeout(this.#flushing);
+    this.#flushing = undefined;
+    const gone = this.#removed.map((group) => `- ${group}\n`).join('');
+    const lines = this.#removed.length + (added === undefined ? 0 : 1);
+    this.#removed = [];
+    if (lines === 0) return;
+    this.#warden?.stdin?.write(added === undefined ? gone : `${gone}+ ${added}\n`);
+    this.#write(added === undefined ? gone : `${gone}+ ${added} ${start}\n`, lines);
   }
 
   /** Never throws, and says once that it can't: the warden knows the group, and the sweep by token needs no notes. */
-  #write(line: string): void {
+  #write(text: string, lines: number): void {
     try {
       this.#fd ??= openSync(this.file, 'a', 0o600);
-      if (this.#torn || ++this.#lines >= LINES_KEPT) this.#rewrite();
-      else if (writeSync(this.#fd, line) < line.length) throw new Error('no room for a whole line');
+      this.#lines += lines;
+      if (this.#torn || this.#lines >= LINES_KEPT) this.#rewrite();
+      else if (writeSync(this.#fd, text) < text.length) throw new Error('no room for a whole line');
       // A file of no lines fits on a full disk as well.
       this.#torn &&= this.#groups.size === 0;
     } catch (error) {
@@ -111,10 +131,10 @@ export class GroupNotes {
     warden.once('error', (error) => {
       throw error; // as after too many short lives
     });
-    const began = now().mono;
+    const began = monotonic();
     warden.once('exit', (code, signal) => {
       if (this.#closed) return;
-      this.#shortLives = now().mono - began < SHORT_LIFE_MS ? this.#shortLives + 1 : 0;
+      this.#shortLives = monotonic() - began < SHORT_LIFE_MS ? this.#shortLives + 1 : 0;
       if (this.#shortLives === SHORT_LIVES) throw new Error(`the warden ends at once (${signal ?? code})`);
       this.#startWarden();
     });

@@ -173,8 +173,13 @@ function configure({ stateDir, graceMs, toolPath }: LinkOptions): KeeperConfig {
   return { token, dir, worker, machine: machineIdentity(), graceMs, toolPath };
 }
 
+/**
+ * Its memory sets the price of a start: a young generation that may not grow to 48 MB made 16 at a time a tenth faster.
+ */
+const SMALL = ['--max-semi-space-size=1'];
+
 function spawnKeeper(config: KeeperConfig, nodeArgs: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, [...nodeArgs, builtFile('keeper.js'), JSON.stringify(config)], {
+  const child = spawn(process.execPath, [...SMALL, ...nodeArgs, builtFile('keeper.js'), JSON.stringify(config)], {
     detached: true,
     // 3 to 5 as KEEPER_FD names them. Nobody but us holds our ends: they close when we are gone, however that happens.
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Exit } from '../core/outcome.js';
-import { after, isPast, now, within } from './clock.js';
+import { after, isPast, monotonic, within } from './clock.js';
 import type { ControlGroup } from './control-group.js';
 import type { ControlGroups, Spawned } from './control-groups.js';
 import type { FifoPool } from './fifos.js';
@@ -44,12 +44,15 @@ export function startRun(spec: CommandSpec, until: Deadline, tools: RunTools, ev
     events.onFailure({ stage, code, message: explain(message, code, spec.file, stage) });
     return null;
   };
-  try {
-    // Spawn says ENOENT for a missing folder too, and would blame the command.
-    checkFolder(spec.cwd);
-  } catch (error) {
-    return fail('cwd', error);
-  }
+  const failExec = (error: unknown) => {
+    try {
+      // Spawn says ENOENT for a missing folder too, and would blame the command.
+      checkFolder(spec.cwd);
+    } catch (folderError) {
+      return fail('cwd', folderError);
+    }
+    return fail('exec', error);
+  };
   let pipe: { read: number; write: number };
   try {
     pipe = tools.fifos.take();
@@ -61,10 +64,10 @@ export function startRun(spec: CommandSpec, until: Deadline, tools: RunTools, ev
     const { child } = spawned;
     if (child.pid !== undefined) return new KeeperRun(spawned, spec, until, pipe.read, tools, events.onEnded);
     closeSync(pipe.read);
-    child.once('error', (error) => fail('exec', error)); // with the errno of the child's own exec
+    child.once('error', failExec); // with the errno of the child's own exec
   } catch (error) {
     closeSync(pipe.read);
-    fail('exec', error); // E2BIG is thrown at once
+    failExec(error); // E2BIG is thrown at once
   } finally {
     closeSync(pipe.write);
   }
@@ -102,11 +105,11 @@ export class KeeperRun {
     this.#group = group;
     this.#onEnded = onEnded;
     this.#graceMs = spec.graceMs;
-    this.#timeoutAt = now().mono + spec.timeoutMs;
+    this.#timeoutAt = monotonic() + spec.timeoutMs;
     // A command that has ended already is still there as a zombie: nobody waits for it before we are back in the loop.
     tools.notes.add({ pid: this.pid, start: stateOf(this.pid)?.start ?? '' });
     raiseOomScore(this.pid);
-    this.#pump = new Pump(output, new Sink(spec.logPath, spec.logLimit, spec.tailBytes), () => now().mono);
+    this.#pump = new Pump(output, new Sink(spec.logPath, spec.logLimit, spec.tailBytes), () => monotonic());
     this.#exited = new Promise((done) => {
       child.once('exit', (code, signalName) => {
         this.#exit = { code, signal: signalName };
@@ -161,7 +164,7 @@ export class KeeperRun {
   }
 
   async #endGroup(): Promise<boolean> {
-    const began = now().mono;
+    const began = monotonic();
     signal(-this.pid, 'SIGTERM');
     await this.#graceWhile(began, () => this.#groupAlive());
     // Only now, so that it can do without them what it does upon its SIGTERM. What a command that ended by itself left
@@ -176,13 +179,13 @@ export class KeeperRun {
 
   /** SIGTERM to what left the process group, and what remains of the grace: only a control group tells who that is. */
   async #endStrays(began: number): Promise<void> {
-    if (now().mono - began >= this.#graceMs) return;
+    if (monotonic() - began >= this.#graceMs) return;
     for (const pid of this.#group?.strays(this.pid) ?? []) signal(pid, 'SIGTERM');
     await this.#graceWhile(began, () => this.#group?.populated ?? false);
   }
 
   async #graceWhile(began: number, alive: () => Promise<boolean> | boolean): Promise<void> {
-    for (let wait = 1; (await alive()) && now().mono - began < this.#graceMs; wait = Math.min(wait * 2, 50))
+    for (let wait = 1; (await alive()) && monotonic() - began < this.#graceMs; wait = Math.min(wait * 2, 50))
       await pause(wait);
   }
 

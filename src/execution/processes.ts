@@ -4,7 +4,7 @@
  * Zombies count as dead: under a PID 1 that reaps late (or never) they would hold a group for ever.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import type { ProcessIdentity } from './spec.js';
 
 /** One process as the kernel shows it. */
@@ -22,7 +22,7 @@ export const hasProc = existsSync('/proc/self/stat');
 export function stateOf(pid: number): ProcessState | null {
   if (!hasProc) return psStates(['-p', String(pid)])[0] ?? null;
   try {
-    return parseStat(pid, readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    return parseStat(pid, readStat(pid));
   } catch {
     return null;
   }
@@ -97,9 +97,22 @@ export function exists(pid: number): boolean {
   }
 }
 
+/** Longer than any: a name of 64 bytes and 50 numbers of up to 20 digits. */
+const stat = Buffer.allocUnsafe(2048);
+
+/** In three system calls; readFileSync makes five, and a buffer each time. */
+function readStat(pid: number): string {
+  const fd = openSync(`/proc/${pid}/stat`, 'r');
+  try {
+    return stat.toString('latin1', 0, readSync(fd, stat, 0, stat.length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** `pid (comm) state ppid pgrp ...`: comm may hold spaces and brackets, so the fields are counted after the last one. */
-function parseStat(pid: number, stat: string): ProcessState {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+function parseStat(pid: number, line: string): ProcessState {
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
   const [state = 'X', , group = '0'] = fields;
   return { pid, zombie: state === 'Z' || state === 'X', group: Number(group), start: fields[19] ?? '' };
 }

@@ -64,9 +64,10 @@ export type FromKeeper =
   | { readonly t: 'ended'; readonly id: string; readonly ending: Ending }
   | { readonly t: 'pong' };
 
-/** Writes one message; dropped where the other side is gone, which its close event tells by itself. */
-export function say<Message extends ToKeeper | FromKeeper>(stream: Writable, message: Message): void {
-  if (stream.writable) stream.write(`${JSON.stringify(message)}\n`);
+/** Writes messages, all at once; dropped where the other side is gone, which its close event tells by itself. */
+export function say<Message extends ToKeeper | FromKeeper>(stream: Writable, ...messages: readonly Message[]): void {
+  if (stream.writable && messages.length > 0)
+    stream.write(messages.map((message) => `${JSON.stringify(message)}\n`).join(''));
 }
 
 /**

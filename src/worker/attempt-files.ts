@@ -43,8 +43,8 @@ export function attemptFiles(logDir: string, issueId: number, attempt: number): 
  */
 export function makeFiles(files: AttemptFiles, attempt: number, issue: string, disk: Condition): AttemptFiles {
   try {
-    makeFolder(files.dir, 0o700);
-    removeOlder(files, attempt);
+    // In a folder that was just made nothing is older.
+    if (makeFolder(files.dir, 0o700) === undefined) removeOlder(files, attempt);
     writeFileSync(files.issue, issue, { mode: 0o600 });
     disk.fine();
     return files;

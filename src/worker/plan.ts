@@ -4,7 +4,7 @@ import type { Config } from '../config.js';
 import { messageOf } from '../core/errors.js';
 import type { Claim } from '../core/issue.js';
 import type { Outcome } from '../core/outcome.js';
-import { childEnvironment, planArguments, type ResolvedCommand, takesDescription } from '../execution/command.js';
+import { planArguments, type ResolvedCommand, takesDescription } from '../execution/command.js';
 import type { CommandSpec } from '../execution/spec.js';
 import type { Condition } from '../log/condition.js';
 import { type AttemptFiles, makeFiles } from './attempt-files.js';
@@ -21,7 +21,8 @@ export interface PlanParts {
   readonly config: Config;
   readonly workerId: string;
   readonly command: ResolvedCommand;
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What a command gets of the worker's environment. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly workingDir: string;
   readonly databaseId: string;
   readonly graceMs: number;
@@ -66,7 +67,7 @@ function specOf(
     token: `${claim.token}-${claim.issue.id}`,
     file: planned.file,
     args: planned.args,
-    env: { ...childEnvironment(parts.environment, config.passEnv), ...commandVariables(claim, files, parts) },
+    env: { ...parts.environment, ...commandVariables(claim, files, parts) },
     cwd: parts.workingDir,
     timeoutMs: timeoutOf(claim, config),
     idleTimeoutMs: config.idleTimeout,

@@ -5,7 +5,7 @@ import type { Config } from '../config.js';
 import type { Claim } from '../core/issue.js';
 import type { Outcome } from '../core/outcome.js';
 import { isPast, nowInThisTurn } from '../execution/clock.js';
-import type { ResolvedCommand } from '../execution/command.js';
+import { childEnvironment, type ResolvedCommand } from '../execution/command.js';
 import type { Deadline, Executor, Run } from '../execution/spec.js';
 import { Condition } from '../log/condition.js';
 import type { Log } from '../log.js';
@@ -39,12 +39,15 @@ export function commandStarter(parts: CommandStarterParts): Starter {
     `the files of attempts can't be written below ${where}; commands run on with theirs in ${tmpdir()}`,
     `the files of attempts are written below ${where} again`,
   );
+  const { executor, config } = parts;
+  const environment = childEnvironment(parts.environment, config.passEnv);
+  const planParts = { ...parts, environment, disk, graceMs: config.grace };
   return {
     start(claim: Claim, until: Deadline) {
       const files = attemptFiles(parts.logDir, claim.issue.id, claim.attempt);
-      const planned = planCommand(claim, files, { ...parts, disk, graceMs: parts.config.grace });
+      const planned = planCommand(claim, files, planParts);
       if ('kind' in planned) return { run: planned, files: null };
-      return { run: parts.executor.start(planned.spec, until), files: planned.files };
+      return { run: executor.start(planned.spec, until), files: planned.files };
     },
   };
 }
