@@ -1,7 +1,7 @@
 /** Every statement of the hot path touches the rows it is about and no others, however full the tables are. */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { connect, type Database, type Param, type Queryable } from '../../src/db/connect.js';
+import { connect, type Database } from '../../src/db/connect.js';
 import { claim } from '../../src/queue/claim.js';
 import { beat } from '../../src/queue/lease.js';
 import { promote } from '../../src/queue/promote.js';
@@ -10,6 +10,7 @@ import { settle, settledOrHeld } from '../../src/queue/settle.js';
 import { settleAndClaim } from '../../src/queue/settle-claim.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type Actor, actor, claimAs, done, request } from './actors.js';
+import { expectNarrow, indexes, nodesOf } from './explained.js';
 
 let t: TestDatabase;
 let db: Database;
@@ -36,61 +37,11 @@ beforeAll(async () => {
   });
 });
 
-interface Plan {
-  readonly 'Node Type': string;
-  readonly 'Relation Name'?: string;
-  readonly 'Index Name'?: string;
-  readonly 'Actual Rows': number;
-  readonly 'Actual Loops': number;
-  readonly 'Rows Removed by Filter'?: number;
-  readonly Plans?: readonly Plan[];
-}
-
-/** Executes what `verb` sends, as its generic plan, and gives all nodes of that. */
-async function nodesOf(verb: (db: Queryable) => Promise<unknown>): Promise<Plan[]> {
-  const sent: { text: string; params: readonly Param[] }[] = [];
-  await verb({
-    query: async (text: string, params: readonly Param[] = []) => {
-      sent.push({ text, params });
-      return [];
-    },
-  });
-  const [{ text, params }] = sent as [{ text: string; params: readonly Param[] }];
-  return db.transaction(async (tx) => {
-    await tx.query(`prepare verb as ${text}`);
-    const values = params
-      .map((value) => (value === null ? 'null' : `'${String(value).replaceAll("'", "''")}'`))
-      .join(', ');
-    const [row] = await tx.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
-      `explain (analyze, format json) execute verb${values && `(${values})`}`,
-    );
-    await tx.query('deallocate verb');
-    return flat(row!['QUERY PLAN'][0].Plan);
-  });
-}
-
-function flat(plan: Plan): Plan[] {
-  return [plan, ...(plan.Plans ?? []).flatMap(flat)];
-}
-
-/** No node of the plan met more rows than a batch of 50 and the dead versions of its rows. */
-function expectNarrow(nodes: readonly Plan[]): void {
-  for (const node of nodes) {
-    const met = node['Actual Rows'] * node['Actual Loops'] + (node['Rows Removed by Filter'] ?? 0);
-    expect(met, `${node['Node Type']} on ${node['Relation Name'] ?? node['Index Name'] ?? '-'}`).toBeLessThanOrEqual(
-      500,
-    );
-    if (node['Relation Name'] === 'cape_issues') expect(node['Node Type']).not.toBe('Seq Scan');
-  }
-}
-
-const indexes = (nodes: readonly Plan[]) => new Set(nodes.map((node) => node['Index Name']));
-
 describe('with 320,000 rows', () => {
   test('a claim reads the rows it takes, from the head and behind a hint, in the order of its indexes', async () => {
     const hint = { priority: 2, created_at: '2000-01-01 00:00:00+00', id: 1 };
     for (const more of [{}, { hint }]) {
-      const nodes = await nodesOf((queryable) => claim(queryable, request(worker, more)));
+      const nodes = await nodesOf(db, (queryable) => claim(queryable, request(worker, more)));
       expectNarrow(nodes);
       expect(indexes(nodes)).toContain('cape_issues_claim');
       expect(indexes(nodes)).toContain('cape_issues_directed');
@@ -101,7 +52,7 @@ describe('with 320,000 rows', () => {
     const claims = await claimAs(db, worker, { limit: 50 });
     expect(claims).toHaveLength(50);
     expectNarrow(
-      await nodesOf((queryable) =>
+      await nodesOf(db, (queryable) =>
         settle(
           queryable,
           claims.slice(0, 25).map((one) => done(one)),
@@ -109,8 +60,8 @@ describe('with 320,000 rows', () => {
       ),
     );
     const rest = claims.slice(25).map((one) => done(one));
-    expectNarrow(await nodesOf((queryable) => settleAndClaim(queryable, rest, request(worker))));
-    expectNarrow(await nodesOf((queryable) => settledOrHeld(queryable, rest)));
+    expectNarrow(await nodesOf(db, (queryable) => settleAndClaim(queryable, rest, request(worker))));
+    expectNarrow(await nodesOf(db, (queryable) => settledOrHeld(queryable, rest)));
   });
 
   test('renewing, rescuing and reclassifying read the leases and their issues', async () => {
@@ -118,13 +69,13 @@ describe('with 320,000 rows', () => {
     const claims = await claimAs(db, worker, { limit: 50 });
     const leases = claims.map(({ issue, token }) => ({ id: issue.id, token }));
     const tick = { instance: worker.instance, waiting: true, leases, leaseSeconds: 300 };
-    expectNarrow(await nodesOf((queryable) => beat(queryable, tick)));
+    expectNarrow(await nodesOf(db, (queryable) => beat(queryable, tick)));
     await t.sql`update cape_leases set lease_until = now() - interval '1 second'`;
     const seen = await expired(db);
     expect(seen).toHaveLength(50);
-    expectNarrow(await nodesOf((queryable) => rescue(queryable, seen)));
+    expectNarrow(await nodesOf(db, (queryable) => rescue(queryable, seen)));
     await t.sql`update cape_issues set status = 'failed', key = 'k' || id where crashes = 1`;
-    expectNarrow(await nodesOf((queryable) => reclassify(queryable, leases)));
+    expectNarrow(await nodesOf(db, (queryable) => reclassify(queryable, leases)));
     expect(
       await t.sql`select count(*)::int as revived from cape_issues where status = 'pending' and key is not null`,
     ).toEqual([{ revived: 50 }]);
@@ -132,7 +83,7 @@ describe('with 320,000 rows', () => {
 
   test('promoting reads the due ones', async () => {
     await t.sql`update cape_issues set run_at = now() where id in (select id from cape_issues where run_at is not null limit 30)`;
-    const nodes = await nodesOf((queryable) => promote(queryable, 100));
+    const nodes = await nodesOf(db, (queryable) => promote(queryable, 100));
     expectNarrow(nodes);
     expect(indexes(nodes)).toEqual(new Set([undefined, 'cape_issues_parked', 'cape_issues_pkey']));
   });
