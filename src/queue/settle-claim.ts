@@ -5,6 +5,7 @@ import {
   type Claimed,
   type ClaimRequest,
   type ClaimRow,
+  claim,
   claimedFrom,
   claimParams,
   claimSteps,
@@ -20,6 +21,8 @@ export async function settleAndClaim(
   settlements: readonly Settlement[],
   request: ClaimRequest,
 ): Promise<Claimed & { readonly settled: Settled[] }> {
+  // An idle worker that is woken: without the steps of settling the answer comes 0.25 to 0.5 ms of 2.5 sooner.
+  if (settlements.length === 0) return { settled: [], ...(await claim(db, request)) };
   const [answer] = await db.query<{ settled: Settled[]; claims: ClaimRow[] }>(SETTLE_AND_CLAIM, [
     ...settleParams(settlements),
     ...claimParams(request),
