@@ -11,6 +11,7 @@ import { countingProxy } from './counting-proxy.mjs';
 import { plainClient, QUEUES, startWorker } from './queues.mjs';
 import { cpuOf, keeperOf, memoryOf } from './usage.mjs';
 
+/** A worker that has just started has things to look after. */
 const SETTLES_MS = 3000;
 
 const job = JSON.parse(process.argv[2]);
@@ -25,7 +26,7 @@ const command = job.queue === 'cape' ? 'sh -c {description}' : ['true'];
 const worker = startWorker(queue, proxy.url, { folder, command });
 try {
   await worker.ready;
-  await pause(SETTLES_MS);
+  await pause(Math.min(SETTLES_MS, job.seconds * 500));
   const idle = await idleFor(job.seconds);
   const more = job.more ? { ...(await parked(job.more)), ...(await running()), ...(await flooded(job.more)) } : {};
   console.log(JSON.stringify({ ...idle, ...more }));

@@ -1,6 +1,6 @@
 /**
  * Output on its way: from a command to the file of its attempt, and to a reader that follows (`issues logs -f`) in a
- * process of its own. Job: url, bytes, folder.
+ * process of its own. Job: url, bytes, timedLines, folder.
  */
 import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
@@ -13,7 +13,6 @@ import { MAIN, plainClient, QUEUES, startWorker } from './queues.mjs';
 import { keeperOf, memoryOf } from './usage.mjs';
 
 const LINE = 80;
-const TIMED_LINES = 60;
 
 const job = JSON.parse(process.argv[2]);
 const folder = join(job.folder, `output-${process.pid}`);
@@ -111,7 +110,7 @@ function follow(id, onLine) {
 
 /** A command that prints the time now and then: how old is a line when the reader has it? */
 async function followSlowly() {
-  const program = `let n = 0; const t = setInterval(() => { console.log(String(process.hrtime.bigint())); if (++n === ${TIMED_LINES}) clearInterval(t); }, 47)`;
+  const program = `let n = 0; const t = setInterval(() => { console.log(String(process.hrtime.bigint())); if (++n === ${job.timedLines}) clearInterval(t); }, 47)`;
   const id = await add(`'${process.execPath}' -e '${program}'`);
   const ages = [];
   await follow(id, (line) => ages.push(clock() - Number(line) / 1e6)).done;

@@ -21,6 +21,9 @@ const STARTS: readonly Contender[] = [
   { name: BOSS, queue: 'pg-boss-12', work: 'handler', node: '24' },
 ];
 
+/** A start and a stop take a second. */
+const QUICK = new Set([CLI, GRAPHILE]);
+
 interface Size {
   readonly starts: number;
   readonly idleSeconds: number;
@@ -30,7 +33,7 @@ interface Size {
 }
 
 const SIZES: Readonly<Record<Scale['name'], Size>> = {
-  quick: { starts: 1, idleSeconds: 2, outputBytes: 10e6, parked: 1 },
+  quick: { starts: 1, idleSeconds: 1, outputBytes: 10e6, parked: 1 },
   usual: { starts: 4, idleSeconds: 60, outputBytes: 1e9, parked: 10 },
   full: { starts: 20, idleSeconds: 300, outputBytes: 1e9, parked: 50 },
 };
@@ -59,7 +62,9 @@ export const footprint: Line = {
     if (process.platform !== 'linux')
       return { figures: [], goals: [], notes: ['Not measured: it is read from /proc, which only Linux has.'] };
     const size = SIZES[scale.name];
-    const present = STARTS.filter(({ node }) => node === undefined || stage.node24);
+    const present = STARTS.filter(
+      ({ name, node }) => (scale.name !== 'quick' || QUICK.has(name)) && (node === undefined || stage.node24),
+    );
     const waiting = present.filter(({ name }) => name !== PROGRAM);
     const starts = await measureStarts(stage, present, scale, size, say);
     say(`${waiting.length} workers idle at once for ${size.idleSeconds} s`);
@@ -126,7 +131,7 @@ function notesOf({ starts, idleSeconds, outputBytes, parked }: Size): string[] {
     `Start: an issue waits already; from spawn to the notification that a trigger sends with the claim, as it arrives
      outside. Per round the median of ${starts} after one that warms the disk's cache. The command line is started by its
      own first line, as users do; "in a program" is a program of the library with a handler, as the peers are.`,
-    `Idle: ${idleSeconds} s, once, the three at the same time, each behind a proxy of its own that counts the statements.
+    `Idle: ${idleSeconds} s, once, all at the same time, each behind a proxy of its own that counts the statements.
      RSS is that of the worker; its keeper of commands comes with the first command. Much output: ${outputBytes / 1e6} MB
      in lines of 80 bytes, against the memory after one of 1 MB. graphile-worker's and pg-boss's tasks collect their
      output in memory, so that was not asked of them.`,
