@@ -32,6 +32,7 @@ export interface WorkerParts {
 export type IssueWorkerOptions = WorkerParts &
   ((Omit<FlagValues, 'databaseUrl'> & { readonly workerId: string }) | { readonly config: Config });
 
+/** 1,000 were no faster: 11.6 k/s (11.1 to 13.0) against 13.1 k/s (11.5 to 13.7) of 20,000 no-op issues. */
 const CLAIM_AHEAD = 500;
 const MOST_AHEAD = 10_000;
 
