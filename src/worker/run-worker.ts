@@ -100,6 +100,9 @@ async function settleIn(
   const { config, workerId, instance, databaseUrl, log, board } = options;
   board.note({ phase: 'starting' });
   await serverVersion(queue);
+  // Opened beside what follows: a login is three round trips and 4,096 hashes on either side. What is wrong with it the
+  // registration says. Not sooner: a password that is refused is not to be tried twice.
+  void leases.query('select').catch(() => {});
   await prepareSchema(queue, databaseUrl, config, log, signal, () => board.note({ phase: 'migrating' }));
   board.note({ phase: 'starting' });
   const machine = config.machineId ?? machineIdentity();
@@ -110,8 +113,8 @@ async function settleIn(
     version: programVersion(),
     logDir: tools.executor ? tools.logDir : null,
   };
-  const previous = await registerWorker(leases, identity, config);
-  return { machine, previous, databaseId: await databaseId(queue) };
+  const [previous, database] = await Promise.all([registerWorker(leases, identity, config), databaseId(queue)]);
+  return { machine, previous, databaseId: database };
 }
 
 async function work(

@@ -82,6 +82,7 @@ export async function prepareSchema(
   onPending?: () => void,
 ): Promise<void> {
   if (config.migrate) {
+    if (await isUpToDate(db)) return;
     try {
       await migrate({ url, schema: config.schema, log: (line) => log.info(line), signal, onPending });
       return;
@@ -99,6 +100,17 @@ export async function prepareSchema(
       'database',
       `the schema ${config.schema} lacks ${status.pending.join(', ')}; run "cape-worker migrate" with a role that may change it`,
     );
+  }
+}
+
+/** Nearly always, and then a migration's own connection is spared. What can't be found out here, `migrate` tells in full. */
+async function isUpToDate(db: Database): Promise<boolean> {
+  try {
+    const { pending, changed, tooNew } = await migrationStatus(db);
+    return pending.length + changed.length === 0 && tooNew === null;
+  } catch (error) {
+    if (PASSING.includes(failureOf(error).kind)) throw error;
+    return false;
   }
 }
 
