@@ -113,7 +113,10 @@ export function assemble(
       else if (!['interrupted', 'cancelled', 'lost'].includes(outcome.kind)) gate.opened();
       bell.ring();
     },
-    onRunning: () => board.touch(),
+    onRunning: () => {
+      keeper.guard();
+      board.touch();
+    },
   });
   board.watch(() => ({ running: runningOf(attempts, config), unwritten: attempts.unsettled().map(({ id }) => id) }));
   const origin = { database: base.databaseId, schema: config.schema };

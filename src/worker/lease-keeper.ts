@@ -46,6 +46,8 @@ export class LeaseKeeper {
   readonly #parts: LeaseKeeperParts;
   readonly #bell = new Bell();
   #stopped = false;
+  #over = false;
+  #guarding: NodeJS.Timeout | undefined;
   #tries = 0;
   #hurriedAt = Number.NEGATIVE_INFINITY;
 
@@ -72,13 +74,18 @@ export class LeaseKeeper {
     this.#bell.ring();
   }
 
+  /** An attempt runs: deadlines are looked at from now on, until none runs. An idle worker would wake four times a second. */
+  guard(): void {
+    if (!this.#over) this.#guarding ??= setInterval(() => this.#fence(), FENCE_MS);
+  }
+
   /** Resolves when stopped. */
   async run(): Promise<void> {
-    const fence = setInterval(() => this.#fence(), FENCE_MS);
     try {
       while (!this.#stopped) await this.#bell.sleep(await this.#beat());
     } finally {
-      clearInterval(fence);
+      this.#over = true;
+      clearInterval(this.#guarding);
     }
   }
 
@@ -137,11 +144,16 @@ export class LeaseKeeper {
 
   #fence(): void {
     const time = now();
+    let any = false;
     for (const { until, run } of this.#parts.attempts.active) {
+      any = true;
       if (!isPast(until, time)) continue;
       run.end('unconfirmed');
       // This process was frozen: the lease may be another's by now.
       if (isPast(after(until, this.#parts.graceMs), time)) run.kill();
     }
+    if (any) return;
+    clearInterval(this.#guarding);
+    this.#guarding = undefined;
   }
 }

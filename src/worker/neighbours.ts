@@ -54,6 +54,11 @@ export class Neighbours {
     if (row.machine === this.#machine) this.#known.set(row.instance, { row, replaced: true, tryAt: 0, told: false });
   }
 
+  /** Nobody else is known here. */
+  get alone(): boolean {
+    return this.#known.size === 0;
+  }
+
   /** Reads anew who else is here. */
   async refresh(): Promise<void> {
     if (this.#machine === null) return;

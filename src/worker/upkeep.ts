@@ -29,6 +29,8 @@ const PROMOTE_LIMIT = 1000;
 const PROMOTE_EVERY_MS = 250;
 /** Looking whether neighbours live costs no query. */
 const NEIGHBOURS_MS = 1000;
+/** The same where there are none: whoever is alone has nothing to look at, and is not to wake for it. */
+const ALONE_MS = 5000;
 const PRUNE_MS = 3_600_000;
 
 export class Upkeep {
@@ -92,7 +94,7 @@ export class Upkeep {
       this.#rescueAt = monotonic() + Math.min(intervalMs, Math.max(100, rescuer.nextMs));
     }
     if (time >= this.#checkAt) {
-      this.#checkAt = monotonic() + NEIGHBOURS_MS;
+      this.#checkAt = monotonic() + (neighbours.alone ? ALONE_MS : NEIGHBOURS_MS);
       // Not waited for: the dead one's helpers may take their grace, and promotion goes on meanwhile.
       void neighbours.check().catch((error) => this.#parts.log.debug(`neighbours: ${failureOf(error).message}`));
     }

@@ -38,3 +38,32 @@ test('a deadline counts from before the renewal was sent: the database may have 
   expect(confirmed[0]![1].mono).toBeLessThanOrEqual(sentAt + TRUST_MS);
   expect(active.until).toEqual(confirmed[0]![1]);
 });
+
+test('deadlines are looked at while something runs, and an idle worker does not wake for them', async () => {
+  const ended: string[] = [];
+  const attempts = { held: () => [], dated: () => [], active: [] as unknown[], end() {} };
+  const parts = {
+    ...{ db: { query: async () => [{ registered: true, leases: [] }] }, attempts, intervalMs: 60_000, graceMs: 60_000 },
+    ...{ leaseMs: 20_000, trustMs: 10_000, instance: 'i', mark: { carried: false }, outage: { over() {} } },
+    ...{ confirm() {}, onRenewed() {}, onPaused() {}, onTaken() {} },
+  };
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const keeper = new LeaseKeeper(parts as unknown as LeaseKeeperParts);
+  const before = timers();
+  const done = keeper.run();
+  await until(() => timers() === before + 1); // until the next renewal
+
+  attempts.active = [{ until: { mono: 0, boot: 0 }, run: { end: (why: string) => ended.push(why), kill() {} } }];
+  keeper.guard();
+  await until(() => ended.length > 1);
+  expect(new Set(ended)).toEqual(new Set(['unconfirmed']));
+
+  attempts.active = [];
+  await until(() => timers() === before + 1);
+  attempts.active = [{ until: { mono: 0, boot: 0 }, run: { end: () => ended.push('again'), kill() {} } }];
+  keeper.guard();
+  await until(() => ended.includes('again'));
+  keeper.stop();
+  await done;
+  expect(timers()).toBeLessThanOrEqual(before);
+});
