@@ -49,6 +49,16 @@ describe('a running issue', () => {
     expect(await claimAs(t.db, worker)).toHaveLength(1);
   });
 
+  test('is ended also where the same statement edits our mark of it', async () => {
+    for (const status of ['pending', 'cancelled']) {
+      const { id, claimed } = await running();
+      await t.sql`update cape_issues set status = ${status}, leased = false where id = ${id}`;
+      expect(await stored(t.sql, id)).toMatchObject({ status, leased: true });
+      expect(await renewed(t.db, worker, [claimed])).toEqual({ [id]: `set to ${status} by hand` });
+      await t.sql`delete from cape_issues`;
+    }
+  });
+
   test('that is completed by hand keeps that, whatever its attempt comes to', async () => {
     for (const completed_at of ['now()', 'null']) {
       const { id, claimed } = await running();
@@ -84,6 +94,16 @@ describe('a running issue', () => {
     const again = await running();
     expect(again.id).toBe(1);
     expect(await settle(t.db, [done(again.claimed)])).toEqual([{ id: 1, status: 'completed' }]);
+  });
+
+  test.each([
+    'truncate cape_issues, cape_attempts',
+    'truncate cape_attempts, cape_leases, cape_issues restart identity',
+  ])('is lost to its holder after: %s', async (statement) => {
+    const { id, claimed } = await running();
+    await t.sql.unsafe(statement);
+    expect(await settle(t.db, [done(claimed)])).toEqual([{ id, status: 'lost' }]);
+    expect(await t.sql`select from cape_attempts`).toHaveLength(0);
   });
 
   test('that was directed and is set to pending by hand stays directed, unless the same statement says otherwise', async () => {

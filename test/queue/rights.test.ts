@@ -138,9 +138,10 @@ describe('a role that was granted nothing', () => {
   test.each([
     ['cape_deleted', 'after delete on mine referencing old table as gone for each statement'],
     ['cape_truncated', 'after truncate on mine for each statement'],
-    ['cape_started_by_hand', 'before insert on mine for each row'],
+    ['cape_new_issue', 'before insert on mine for each row'],
     ['cape_by_hand', 'before update on mine for each row'],
     ['cape_wake', 'after insert on mine for each statement'],
+    ['cape_wake_again', 'after update on mine for each row'],
   ])('may not hang %s on a table of its own', async (name, when) => {
     await db.query('create temp table if not exists mine (id int, status text)');
     expect(await tried(db, `create trigger hung ${when} execute function public.${name}()`)).toBe('42501');
