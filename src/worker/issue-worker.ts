@@ -1,7 +1,9 @@
 /** IssueWorker: the worker as programs see it. What it is made of is put together in assemble.ts. */
 import { randomUUID } from 'node:crypto';
-import { type Config, type FlagValues, loadConfig } from '../config.js';
+import { closest } from 'fastest-levenshtein';
+import { type Config, type FlagValues, loadConfig, SETTINGS } from '../config.js';
 import { CapeError, messageOf } from '../core/errors.js';
+import { oneLine } from '../core/text.js';
 import { type Log, silent } from '../log.js';
 import type { Handler } from './handler.js';
 import { runWorker } from './run-worker.js';
@@ -43,6 +45,18 @@ function checkClaimAhead(value: number | undefined, handler: Handler | undefined
     throw new CapeError('usage', `claimAhead: got ${value}; must be a whole number from 0 to ${MOST_AHEAD}`);
 }
 
+const PARTS = ['databaseUrl', 'handler', 'claimAhead', 'log', 'environment', 'onState'] satisfies (keyof WorkerParts)[];
+
+/** A name with a typo in it would leave the default in force, without a word where no compiler looks. */
+function checkNames(settings: object): void {
+  const known = 'config' in settings ? ['config'] : Object.keys(SETTINGS);
+  const unknown = Object.keys(settings).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const hint =
+    unknown in SETTINGS ? 'config has it already' : `did you mean ${closest(unknown, [...PARTS, ...known])}?`;
+  throw new CapeError('usage', `${oneLine(unknown)}: not taken by this IssueWorker; ${hint}`);
+}
+
 /** Claims issues of `cape_issues` and works on them until it is stopped. */
 export class IssueWorker {
   readonly #config: Config;
@@ -52,9 +66,10 @@ export class IssueWorker {
   readonly #board: StateBoard;
   #running = false;
 
-  /** @throws CapeError for a setting that is missing or not allowed */
+  /** @throws CapeError for an option that is missing, unknown or not allowed */
   constructor(options: IssueWorkerOptions) {
     const { databaseUrl, handler, claimAhead, log = silent, environment = {}, onState, ...settings } = options;
+    checkNames(settings);
     checkClaimAhead(claimAhead, handler);
     this.#config =
       'config' in settings ? settings.config : loadConfig({ flags: settings, env: {}, dotenv: false }).config;

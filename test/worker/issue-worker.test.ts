@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config.js';
 import type { Issue } from '../../src/core/issue.js';
+import { IssueWorker } from '../../src/worker/issue-worker.js';
 import { createTestDatabase } from '../support/database.js';
 import { fastest } from '../support/fastest.js';
 import { isRunning, issuesOf } from '../support/issues.js';
@@ -384,5 +386,18 @@ describe('starting', () => {
     expect(() => startWorker({ databaseUrl, lease: '10s', grace: '8s' })).toThrow(
       /--lease: got 10s; must be at least 18s with --grace 8s/,
     );
+  });
+
+  test.each([
+    ['claimAhed', /^claimAhed: not taken by this IssueWorker; did you mean claimAhead\?$/],
+    ['concurency', /^concurency: .*did you mean concurrency\?$/],
+  ])('is refused with the unknown option %s', (name, words) => {
+    expect(() => startWorker({ databaseUrl, [name]: 0 })).toThrow(words);
+  });
+
+  test('is refused with a setting beside a whole config', () => {
+    const { config } = loadConfig({ flags: { workerId: 'test-1' }, env: {}, dotenv: false });
+    const options = { databaseUrl, config, concurrency: 4 };
+    expect(() => new IssueWorker(options)).toThrow(/^concurrency: .*config has it already$/);
   });
 });
