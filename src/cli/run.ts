@@ -11,6 +11,8 @@ import { nameOfDatabase, type OpenDatabase, openDatabase } from './database.js';
 import { groupedSettingOptions, settingFlags } from './setting-options.js';
 import { Signals } from './signals.js';
 
+const AFTER_START_MS = 3000;
+
 export const run = command({
   options: groupedSettingOptions(Object.keys(SETTINGS) as SettingName[]),
   outlivesReader: true,
@@ -117,6 +119,8 @@ async function workOn(
       alive.state(state);
     },
   });
+  // Past the start: what V8 compiles under other flags it does not take from what was compiled before.
+  const later = setTimeout(async () => (await import('./collect-once.js')).collectOnce(), AFTER_START_MS).unref();
   signals.attach(() => worker.stop());
   // A service is told to stop by SIGTERM, be it alone or with the whole machine.
   const ending = everythingEnds(environment);
@@ -125,7 +129,10 @@ async function workOn(
     const why = name === 'SIGTERM' ? await ending(done.signal) : null;
     if (why !== null) worker.endNow(why);
   });
-  return Promise.race([worker.run().then(() => EXIT.ok), signals.third]).finally(() => done.abort());
+  return Promise.race([worker.run().then(() => EXIT.ok), signals.third]).finally(() => {
+    clearTimeout(later);
+    done.abort();
+  });
 }
 
 /** Said before it is reached: a refused login or a long outage is about this one. */
