@@ -36,27 +36,35 @@ export interface BeatAnswer {
 export async function beat(db: Queryable, { instance, waiting, leases, leaseSeconds }: Beat): Promise<BeatAnswer> {
   const params = [...heldParams(leases), leaseSeconds, instance, waiting];
   const [answer] = await db.query<BeatAnswer>(BEAT, params);
-  return answer ?? { registered: false, paused: false, leases: [] };
+  if (!answer) return { registered: false, paused: false, leases: [] };
+  const told = new Map(answer.leases.map((lease) => [`${lease.id} ${lease.token}`, lease]));
+  const state = ({ id, token }: Held): Renewed =>
+    told.get(`${id} ${token}`) ?? { id, token, state: 'ok', cancelled: null };
+  return { ...answer, leases: leases.map(state) };
 }
 
+/**
+ * Its `leases` are those with something to tell; silence is "ok, and nobody wants it ended".
+ * The update finds the locked rows through one array: joined, it became 200 searches, each with the array of all ids.
+ */
 const BEAT = `
 with
   asked as materialized (select * from unnest($1::int[], $2::uuid[]) as v(id, token)),
-  before as materialized (select issue_id, token from cape_leases where issue_id = any($1::int[])),
   locked as materialized (
-    select issue_id, token from cape_leases where issue_id = any($1::int[]) and token = any($2::uuid[])
-     order by issue_id for no key update skip locked),
+    select l.issue_id from cape_leases l join asked on asked.id = l.issue_id and asked.token = l.token
+     where l.issue_id = any($1::int[]) order by l.issue_id for no key update of l skip locked),
   renewed as (
-    update cape_leases l set lease_until = now() + $3::float8 * interval '1 second'
-      from asked join locked on locked.issue_id = asked.id and locked.token = asked.token
-     where l.issue_id = any($1::int[]) and l.issue_id = asked.id and l.token = asked.token
-    returning l.issue_id, l.token, l.cancel),
-  states as (
+    update cape_leases set lease_until = now() + $3::float8 * interval '1 second'
+     where issue_id = any(array(select issue_id from locked))
+    returning issue_id, token, cancel),
+  told as (
     select asked.id, asked.token, renewed.cancel as cancelled,
-           case when renewed.token is not null then 'ok' when before.token is not null then 'busy' else 'lost' end as state
-      from asked
-      left join renewed on renewed.issue_id = asked.id and renewed.token = asked.token
-      left join before on before.issue_id = asked.id and before.token = asked.token),
+           case when renewed.token is not null then 'ok'
+                -- As it was before this statement: somebody holds its lock.
+                else coalesce((select 'busy' from cape_leases l where l.issue_id = asked.id and l.token = asked.token), 'lost')
+           end as state
+      from asked left join renewed on renewed.issue_id = asked.id and renewed.token = asked.token
+     where renewed.token is null or renewed.cancel is not null),
   self as materialized (
     select id from cape_workers where instance = $4::uuid for no key update skip locked),
   heartbeat as (
@@ -67,4 +75,4 @@ with
 select exists (select from cape_workers where instance = $4::uuid) as registered,
        exists (select from cape_pauses where worker_id in ('*', (select id from cape_workers where instance = $4::uuid)))
          as paused,
-       (select coalesce(json_agg(states), '[]') from states) as leases`;
+       (select coalesce(json_agg(told), '[]') from told) as leases`;

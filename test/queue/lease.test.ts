@@ -66,6 +66,18 @@ describe('beat', () => {
     expect(Object.values(await renewed(t.db, worker, [{ ...claimed!, token: randomUUID() }]))).toEqual(['lost']);
   });
 
+  test('a token counts for its own issue alone', async () => {
+    await insert(t.sql, 'a', 'b');
+    const [a] = await claimAs(t.db, worker, { limit: 1 });
+    const [b] = await claimAs(t.db, worker, { limit: 1 });
+    const crossed = [
+      { ...a!, token: b!.token },
+      { ...b!, token: a!.token },
+    ];
+    expect(Object.values(await renewed(t.db, worker, crossed))).toEqual(['lost', 'lost']);
+    expect(Object.values(await renewed(t.db, worker, [a!, b!]))).toEqual(['ok', 'ok']);
+  });
+
   test('never waits: a lease row that is locked is busy, a locked worker row costs nothing', async () => {
     await insert(t.sql, 'a', 'b');
     const claims = await claimAs(t.db, worker);
