@@ -10,6 +10,7 @@ import { Attempts } from './attempts.js';
 import { ClaimLoop } from './claim-loop.js';
 import { ClaimPace } from './claim-pace.js';
 import { Crew } from './crew.js';
+import { Exchange } from './exchange.js';
 import { Gate } from './gate.js';
 import type { Handler } from './handler.js';
 import { HelperNote } from './helper-note.js';
@@ -52,6 +53,8 @@ export interface WorkerOptions {
 /** Claims and settles on one connection, renews on another: a renewal never waits behind a claim. */
 export interface Connections {
   readonly queue: Database;
+  /** For settling batches while the next is claimed; opened when there is one. */
+  readonly beside: Database;
   readonly leases: Database;
 }
 
@@ -86,7 +89,7 @@ export function assemble(
   outage: Outage,
 ): Crew {
   const { config, workerId, instance, log, board, claimAhead } = options;
-  const { queue, leases } = connections;
+  const { queue, beside, leases } = connections;
   const bell = new Bell();
   const gate = new Gate(log);
   const intervalMs = renewalInterval(config.lease);
@@ -125,19 +128,20 @@ export function assemble(
     ? new KeptVerdicts({ dir, origin, workerId, instance, unsettled: () => attempts.unsettled(), log })
     : null;
   const mark = new WaitingMark(queue, instance);
+  const settler = new Settler(
+    queue,
+    attempts,
+    log,
+    (ms) => upkeep.promoteIn(ms),
+    ({ verdict }) => {
+      if (verdict.action === 'finish' && verdict.status === 'completed') board.completedOne();
+      else board.touch();
+    },
+  );
+  const unclear = new UnclearClaims(queue, attempts, log);
   const loop = new ClaimLoop({
-    ...{ db: queue, attempts, pace, mark, gate, outage, bell, workerId, instance, trustMs },
-    settler: new Settler(
-      queue,
-      attempts,
-      log,
-      (ms) => upkeep.promoteIn(ms),
-      ({ verdict }) => {
-        if (verdict.action === 'finish' && verdict.status === 'completed') board.completedOne();
-        else board.touch();
-      },
-    ),
-    unclear: new UnclearClaims(queue, attempts, log),
+    ...{ db: queue, attempts, settler, unclear, pace, mark, gate, outage, bell, workerId, instance, trustMs },
+    exchange: new Exchange({ db: queue, beside, settler, unclear }),
     unclaimable: new Unclaimable(queue, log),
     onClaimed: (sentAt) => keeper.claimed(sentAt),
     leaseMs: config.lease,

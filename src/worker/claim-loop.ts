@@ -1,6 +1,6 @@
 /**
- * The loop: settle what has ended and claim what can start, in one statement, one at a time. Two claims in flight from
- * one worker cost twice the work of one. How many are claimed is decided by claim-pace.ts.
+ * The loop: settle what has ended and claim what can start, one turn at a time. Two claims in flight from one worker cost
+ * twice the work of one. How many are claimed is decided by claim-pace.ts, how it is sent by exchange.ts.
  */
 import { randomUUID } from 'node:crypto';
 import type { Claim } from '../core/issue.js';
@@ -10,9 +10,9 @@ import { after, monotonic, now } from '../execution/clock.js';
 import type { Deadline } from '../execution/spec.js';
 import { START } from '../queue/claim.js';
 import { anythingPendingFor } from '../queue/drain.js';
-import { settleAndClaim } from '../queue/settle-claim.js';
 import type { Attempts } from './attempts.js';
 import { type ClaimPace, LONGEST_WAIT_MS } from './claim-pace.js';
+import type { Exchange } from './exchange.js';
 import type { Gate } from './gate.js';
 import { Lookout } from './lookout.js';
 import { type Outage, pauseBeforeTry } from './outage.js';
@@ -27,6 +27,7 @@ export interface ClaimLoopParts {
   readonly db: Queryable;
   readonly attempts: Attempts;
   readonly settler: Settler;
+  readonly exchange: Exchange;
   readonly pace: ClaimPace;
   readonly mark: WaitingMark;
   readonly gate: Gate;
@@ -180,7 +181,7 @@ export class ClaimLoop {
   }
 
   async #turn(slots: number): Promise<void> {
-    const { db, settler, unclear, unclaimable, workerId, instance, leaseMs, trustMs } = this.#parts;
+    const { exchange, unclaimable, workerId, instance, leaseMs, trustMs } = this.#parts;
     const free = unclaimable.limit(slots);
     const base = now();
     const until = after(base, trustMs);
@@ -189,17 +190,16 @@ export class ClaimLoop {
     const except = unclaimable.except();
     const { hint } = look;
     const wanted = { worker: workerId, instance, limit: free, token, leaseSeconds: leaseMs / 1000, hint, except };
-    const answer = await settler
-      .settleWith((settlements) =>
-        unclear.watch({ token, until, wanted: free > 0 }, () => settleAndClaim(db, settlements, wanted)),
-      )
-      .catch((error) => this.#goRound(error, free, hint === START));
-    if (!answer) return;
-    this.#lookout.answered(look, answer, free);
-    if (answer.claims.length === 0) return;
-    this.#take(answer.claims, until);
-    this.#claimedOne = true;
-    this.#parts.onClaimed(base);
+    await exchange.make(wanted, until, {
+      onClaimed: (answer) => {
+        this.#lookout.answered(look, answer, free);
+        if (answer.claims.length === 0) return;
+        this.#take(answer.claims, until);
+        this.#claimedOne = true;
+        this.#parts.onClaimed(base);
+      },
+      onRefused: (error) => this.#goRound(error, free, hint === START),
+    });
   }
 
   #take(claims: readonly Claim[], until: Deadline): void {
@@ -219,13 +219,12 @@ export class ClaimLoop {
   }
 
   /** A claim that was refused, with nothing to settle in it: for the sake of one row, most likely. */
-  async #goRound(error: unknown, limit: number, fromHead: boolean): Promise<null> {
+  async #goRound(error: unknown, limit: number, fromHead: boolean): Promise<void> {
     const { unclaimable, workerId } = this.#parts;
     const failure = failureOf(error);
     if (limit === 0 || !isRefusal(failure)) throw error;
     if (!(await unclaimable.met(failure, workerId, limit, fromHead))) throw error;
     this.#lookout.again();
-    return null;
   }
 
   /**

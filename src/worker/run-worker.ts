@@ -46,7 +46,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   };
   // A renewal that hangs on a dead connection must be given up in time for another one within the lease.
   const deadlineMs = Math.min(LEASE_DEADLINE_MS, renewalInterval(config.lease));
-  const connections = { queue: connect(shared), leases: connect({ ...shared, deadlineMs }) };
+  const connections = { queue: connect(shared), beside: connect(shared), leases: connect({ ...shared, deadlineMs }) };
   try {
     const outage = new Outage(log, awayOn(options));
     const base = await onceReachable((signal) => settleIn(options, tools, connections, signal), outage, stopping.asked);
@@ -55,7 +55,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     else await leaveTable(options, connections);
   } finally {
     await tools.executor?.close();
-    await Promise.all([connections.queue.close(), connections.leases.close()]);
+    await Promise.all(Object.values(connections).map((connection) => connection.close()));
     board.note({ phase: 'stopped', away: null });
     board.tell();
   }

@@ -43,19 +43,17 @@ describe('an answer that is lost', () => {
   });
 
   test('to a settlement: it is asked about, not sent again, and the next issue is taken', async () => {
-    let finish: (() => void) | undefined;
-    const handler = ({ description }: { description: string }) =>
-      description === 'held' ? new Promise<void>((done) => (finish = done)) : undefined;
-    const worker = startWorker({ databaseUrl: proxy.url(url), pollInterval: '200ms', handler });
-    const id = await add('held');
-    await until(() => finish);
-    proxy.mode = 'cut';
-    finish!();
+    const talk = await startHoldingProxy(url);
+    const hold = talk.hold('reply', ({ text }) => text.includes('json_to_recordset'));
+    const worker = startWorker({ databaseUrl: talk.url(url), pollInterval: '200ms', handler: () => {} });
+    const id = await add('unanswered');
+    await hold.reached;
     await until(async () => (await issue(id)).status === 'completed', { what: 'the settlement to be committed' });
-    proxy.mode = 'pass';
+    hold.cut();
     await completed(await add('next'));
     expect(worker.lines.filter((line) => line.includes('no longer ours'))).toEqual([]);
     expect(await sql`select from cape_attempts`).toHaveLength(2);
+    await talk.close();
   });
 
   test('late: a cancel that is heard before the answer to the claim ends the command all the same, at once', async () => {
@@ -80,6 +78,27 @@ describe('an answer that is lost', () => {
     expect(performance.now() - released).toBeLessThan(8000);
     expect(worker.lines.filter((line) => line.startsWith('error'))).toEqual([]);
     await talk.close();
+  });
+
+  test('to batches: those who claimed beside what was being settled have it all the same', async () => {
+    const runs = new Map<number, number>();
+    const handler = ({ id }: { id: number }) => void runs.set(id, (runs.get(id) ?? 0) + 1);
+    await sql`insert into cape_issues (description) select 'n ' || n from generate_series(1, 12000) n`;
+    startWorker({ databaseUrl: proxy.url(url), pollInterval: '100ms', concurrency: 10, handler });
+    const left = async () => (await sql`select from cape_issues where status <> 'completed'`).length;
+    // Queue, leases and listener make three.
+    await until(() => proxy.open > 3, { what: 'a connection beside' });
+    for (let cut = 0; cut < 8 && (await left()) > 0; cut++) {
+      proxy.mode = 'cut';
+      await new Promise((done) => setTimeout(done, 25));
+      proxy.mode = 'pass';
+      const before = await left();
+      await until(async () => before === 0 || (await left()) < before);
+    }
+    await until(async () => (await left()) === 0);
+    expect([...runs.values()].filter((count) => count !== 1)).toEqual([]);
+    expect(runs.size).toBe(12000);
+    expect(await sql`select from cape_issues where attempt <> 1 or crashes > 0 or failures > 0`).toHaveLength(0);
   });
 
   test('again and again, at random: sixty issues still run exactly once each', async () => {
