@@ -16,7 +16,7 @@
 
 set local lock_timeout = '10s';
 
--- SECURITY DEFINER without `set search_path`: so every name, operators too, says where it is.
+-- SECURITY DEFINER without `set search_path`: so every name, operators too, says where it is (IN has one, unseen).
 do $functions$
 begin
   execute replace($definition$
@@ -73,7 +73,8 @@ begin
       end if;
       if (old.leased and new.leased and new.status operator(pg_catalog.<>) 'started')
         or (new.status operator(pg_catalog.=) 'pending' and (new.started_at is not null or new.completed_at is not null))
-        or (new.status in ('completed', 'failed', 'cancelled') and new.completed_at is null) then
+        or (new.status operator(pg_catalog.=) any ('{completed,failed,cancelled}'::pg_catalog.text[])
+            and new.completed_at is null) then
         new.updated_at := pg_catalog.now();
         if new.status operator(pg_catalog.=) 'pending' then
           new.started_at := null;

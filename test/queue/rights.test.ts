@@ -204,8 +204,14 @@ test('whatever the search path of an inserter finds first, the triggers call wha
     create function trap.same(text, text) returns boolean language sql as 'select trap.caught()';
     create function trap.later(timestamptz, timestamptz) returns boolean language sql as 'select trap.caught()';
     create function trap.more(int, int) returns int language sql as 'select trap.caught()::int';
+    create function trap.same(varchar, varchar) returns boolean language sql as 'select trap.caught()';
+    create function trap.same(int, int) returns boolean language sql as 'select trap.caught()';
     create operator trap.= (leftarg = text, rightarg = text, function = trap.same);
     create operator trap.<> (leftarg = text, rightarg = text, function = trap.same);
+    create operator trap.= (leftarg = varchar, rightarg = varchar, function = trap.same);
+    create operator trap.<> (leftarg = varchar, rightarg = varchar, function = trap.same);
+    create operator trap.= (leftarg = int, rightarg = int, function = trap.same);
+    create function trap.format(text, varchar) returns text language sql as 'select trap.caught()::text';
     create operator trap.> (leftarg = timestamptz, rightarg = timestamptz, function = trap.later);
     create operator trap.+ (leftarg = int, rightarg = int, function = trap.more);
     create table trap.cape_workers (waiting_until timestamptz);
@@ -215,8 +221,10 @@ test('whatever the search path of an inserter finds first, the triggers call wha
     await tx.unsafe('set local search_path to trap, pg_catalog, public');
     for (const status of [null, 'pending', 'started'])
       await tx`insert into public.cape_issues (description, status) values ('trapped', ${status}::text)`;
+    for (const status of ['completed', 'pending', 'started', 'failed', 'cancelled', 'pending', null, 'started'])
+      await tx`update public.cape_issues set status = ${status}::text`;
   });
   const [row] = await t.sql`select count(*)::int as leased from cape_leases l join cape_issues i on i.id = l.issue_id
     where i.description = 'trapped'`;
-  expect(row).toEqual({ leased: 1 });
+  expect(row).toEqual({ leased: 3 });
 });
