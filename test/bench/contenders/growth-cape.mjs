@@ -100,7 +100,10 @@ function settlementOf({ issue, token }) {
 /** The clock stands still while the backlog is filled up again. */
 async function laps(db, sql, worker, work, batch) {
   const turn = looper(db, worker);
-  const lap = Math.min(work, batch * 5);
+  const [{ pending }] = await sql`
+    select count(*)::int as pending from cape_issues where status = 'pending' and run_at is null and assigned_worker_id is null`;
+  // Never all of it: who claims from an empty queue claims for ever.
+  const lap = Math.min(work, batch * 5, Math.ceil(pending / 2));
   let seconds = 0;
   let done = 0;
   while (done < work) {
