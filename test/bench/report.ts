@@ -55,7 +55,12 @@ function section(
 function figureTable(figures: readonly Figure[]): string {
   const rows = figures.map(({ contender, figure, unit, samples }) => {
     const spread = samples.length > 1 ? [short(Math.min(...samples)), short(Math.max(...samples))] : ['', ''];
-    return [contender, figure === unit || unit === '' ? figure : `${figure}, ${unit}`, `**${short(median(samples))}**`, ...spread];
+    return [
+      contender,
+      figure === unit || unit === '' ? figure : `${figure}, ${unit}`,
+      `**${short(median(samples))}**`,
+      ...spread,
+    ];
   });
   return table(['Who', 'What', 'Median', 'Least', 'Greatest'], rows);
 }
