@@ -137,17 +137,16 @@ export function claimSteps(p: number): string {
        and ${passes(except)}
      order by (-i.priority::int), i.created_at, i.id
      limit (select free from slots) - (select count(*) from directed) for no key update skip locked),
-  chosen as materialized (select id from directed union all select id from undirected),
   taken as (
     update cape_issues i
        set status = 'started', leased = true, attempt = i.attempt + 1, started_at = now(), updated_at = now(),
            completed_at = null, target_worker_id = i.assigned_worker_id, assigned_worker_id = ${worker}
-     where i.id = any(array(select id from chosen))
+     where i.id = any(array(select id from directed union all select id from undirected))
     returning ${COLUMNS}, -i.priority::int as place, i.created_at as created),
   leases as (
     insert into cape_leases (issue_id, attempt, token, worker_id, instance, lease_until)
     select id, attempt, ${token}::uuid, ${worker}, ${instance}::uuid, now() + ${lease}::float8 * interval '1 second' from taken),
-  claimed as materialized (select * from taken order by directed desc, place, created, id)`;
+  claimed as (select * from taken order by directed desc, place, created, id)`;
 }
 
 /** The columns of `claimed` that make a ClaimRow. */
