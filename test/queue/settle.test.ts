@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Claim } from '../../src/core/issue.js';
 import { decide } from '../../src/core/outcome.js';
 import { failureOf } from '../../src/db/failure.js';
 import { releaseDead } from '../../src/queue/rescue.js';
@@ -105,6 +106,35 @@ describe('settle', () => {
       expect(answers.filter(({ status }) => status === 'completed')).toHaveLength(9);
     });
     expect(await settle(t.db, [done(locked)])).toEqual([{ id: locked.issue.id, status: 'completed' }]);
+  });
+
+  test('of a batch, those that end alike and those that do not are each written and answered by their own', async () => {
+    await insert(t.sql, ...Array.from({ length: 6 }, (_, i) => `issue ${i}`));
+    const [a, b, c, d, e, f] = (await claimAs(t.db, worker)) as [Claim, Claim, Claim, Claim, Claim, Claim];
+    await releaseDead(
+      t.db,
+      worker.instance,
+      [a, b, d, e, f].map(({ issue }) => issue.id),
+    );
+    const ends = [done(a), done(b), done(c), done(d, { result: 'PR #7' }), requeued(e), done(f, { result: 'PR #8' })];
+    expect(await settle(t.db, ends)).toEqual([
+      { id: a.issue.id, status: 'completed' },
+      { id: b.issue.id, status: 'completed' },
+      { id: c.issue.id, status: 'lost' },
+      { id: d.issue.id, status: 'completed' },
+      { id: e.issue.id, status: 'pending' },
+      { id: f.issue.id, status: 'completed' },
+    ]);
+    const rows = await t.sql`
+      select i.status, i.result, a.outcome from cape_issues i join cape_attempts a on a.issue_id = i.id order by i.id`;
+    expect(rows.map(({ status, result, outcome }) => [status, result, outcome])).toEqual([
+      ['completed', null, 'succeeded'],
+      ['completed', null, 'succeeded'],
+      ['pending', null, 'crashed'],
+      ['completed', 'PR #7', 'succeeded'],
+      ['pending', null, 'interrupted'],
+      ['completed', 'PR #8', 'succeeded'],
+    ]);
   });
 
   test('a cancel mark turns a release into cancelled, but a command that exited 0 has completed', async () => {
