@@ -86,7 +86,8 @@ function endsOf(settlements: readonly Settlement[]): string {
     if (alike) alike.push(settlement.id);
     else ids.set(end, [settlement.id]);
   }
-  return `[${[...ids].map(([end, of]) => `{"ids":[${of.join(',')}],${end.slice(1)}`).join(',')}]`;
+  // As Postgres' literal, a string: an array in JSON is read by a parser of its own, 4 us more for an end.
+  return `[${[...ids].map(([end, of]) => `{"ids":"${arrayOf(of)}",${end.slice(1)}`).join(',')}]`;
 }
 
 function endOf({ token, verdict, outcome, logPath, logHost }: Settlement): object {
