@@ -97,8 +97,24 @@ export function claimedFrom(rows: readonly ClaimRow[], { limit, token, hint }: C
   };
 }
 
-function claimOf({ attempt, ...issue }: ClaimRow, token: string): Claim {
-  return { issue, attempt, token };
+/** Named one by one: "all but the attempt" takes four times as long. */
+function claimOf(row: ClaimRow, token: string): Claim {
+  const issue = {
+    id: row.id,
+    description: row.description,
+    priority: row.priority,
+    created_at: row.created_at,
+    type: row.type,
+    params: row.params,
+    timeout_seconds: row.timeout_seconds,
+    max_attempts: row.max_attempts,
+    failures: row.failures,
+    crashes: row.crashes,
+    snoozes: row.snoozes,
+    generation: row.generation,
+    directed: row.directed,
+  };
+  return { issue, attempt: row.attempt, token };
 }
 
 const COLUMNS = `i.id, i.description, i.attempt, i.priority, i.created_at::text as created_at, i.type, i.params,

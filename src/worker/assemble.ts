@@ -1,6 +1,7 @@
 /** Puts the parts of a worker together. */
 import { hostname } from 'node:os';
 import { type Config, LEASE_MARGIN_MS, renewalInterval } from '../config.js';
+import type { OutcomeKind } from '../core/outcome.js';
 import type { Database } from '../db/connect.js';
 import type { ResolvedCommand } from '../execution/command.js';
 import type { Executor } from '../execution/spec.js';
@@ -79,6 +80,8 @@ export interface Base {
 
 /** An issue that could not be started through no fault of its own is tried again after so long. */
 const UNRUNNABLE_MS = 10_000;
+/** What we ended ourselves may have been ended before it began. */
+const BY_US: ReadonlySet<OutcomeKind> = new Set(['interrupted', 'cancelled', 'lost']);
 
 /** Makes the parts of a worker and tells each of the others that it needs. Nothing runs yet. */
 export function assemble(
@@ -112,8 +115,7 @@ export function assemble(
       kept?.watch();
       if (ranMs !== null) pace.ended(ranMs);
       if (outcome.kind === 'unrunnable') gate.failed(outcome.error ?? 'unknown');
-      // What we ended ourselves may have been ended before it began.
-      else if (!['interrupted', 'cancelled', 'lost'].includes(outcome.kind)) gate.opened();
+      else if (!BY_US.has(outcome.kind)) gate.opened();
       bell.ring();
     },
     onRunning: () => {

@@ -34,10 +34,11 @@ export class Running implements Iterable<ActiveAttempt> {
   delete(attempt: ActiveAttempt): void {
     const { id } = attempt.claim.issue;
     const all = this.#byIssue.get(id) ?? [];
-    const left = all.filter((each) => each !== attempt);
-    if (left.length > 0) this.#byIssue.set(id, left);
-    else this.#byIssue.delete(id);
-    this.#size -= all.length - left.length;
+    const at = all.indexOf(attempt);
+    if (at < 0) return;
+    if (all.length === 1) this.#byIssue.delete(id);
+    else all.splice(at, 1);
+    this.#size -= 1;
   }
 
   find(id: number, token: string): ActiveAttempt | undefined {

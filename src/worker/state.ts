@@ -43,7 +43,7 @@ export interface WorkerState {
 /** Called with each new state, at most once in a turn of the event loop. What it throws is logged and harms nothing. */
 export type StateObserver = (state: WorkerState) => void;
 
-type Said = Omit<WorkerState, 'running' | 'unwritten'>;
+type Said = Omit<WorkerState, 'running' | 'unwritten' | 'completed'>;
 type Work = Pick<WorkerState, 'running' | 'unwritten'>;
 
 const NO_WORK: Work = { running: [], unwritten: [] };
@@ -65,11 +65,11 @@ export class StateBoard {
     phase: 'starting',
     away: null,
     paused: false,
-    completed: 0,
     drainUntil: null,
     leavesBy: null,
     stuck: null,
   };
+  #completed = 0;
   #work: () => Work = () => NO_WORK;
   #due: NodeJS.Immediate | undefined;
 
@@ -97,7 +97,7 @@ export class StateBoard {
   }
 
   completedOne(): void {
-    this.#said = { ...this.#said, completed: this.#said.completed + 1 };
+    this.#completed += 1;
     this.touch();
   }
 
@@ -113,7 +113,7 @@ export class StateBoard {
     if (!this.#observer) return;
     try {
       // An async function passes for an observer: unheard, its rejection would end the process.
-      const told: unknown = this.#observer({ ...this.#said, ...this.#work() });
+      const told: unknown = this.#observer({ ...this.#said, completed: this.#completed, ...this.#work() });
       if (told instanceof Promise) told.catch(this.#onTrouble);
     } catch (error) {
       this.#onTrouble(error);
