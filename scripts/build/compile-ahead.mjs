@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import v8 from 'node:v8';
 import { Script } from 'node:vm';
 
 const self = fileURLToPath(import.meta.url);
@@ -19,21 +20,31 @@ export function compileAhead(folder) {
   try {
     const env = { PATH: process.env.PATH, HOME: empty };
     const done = spawnSync(process.execPath, [self, folder], { cwd: empty, env, encoding: 'utf8', timeout: 30_000 });
-    if (done.status !== 0) console.error(`build: the program is not compiled ahead: ${done.error ?? done.stderr}`);
+    const failure = done.status === 0 ? null : (done.error ?? done.stderr);
+    if (failure !== null || !isTaken(folder))
+      console.error(`build: the program is not compiled ahead: ${failure ?? 'V8 refuses what it has compiled'}`);
   } finally {
     rmSync(empty, { recursive: true, force: true });
   }
 }
 
+const programIn = (folder) => join(folder, 'program.cjs');
+const cacheIn = (folder) => join(folder, `program-${process.version}-${process.arch}.cache`);
+
+function isTaken(folder) {
+  const [filename, cachedData] = [programIn(folder), readFileSync(cacheIn(folder))];
+  return !new Script(readFileSync(filename, 'latin1'), { filename, cachedData }).cachedDataRejected;
+}
+
 /** Runs the program in this process, as launcher.cjs does, and keeps what V8 has when it leaves. */
 function work(folder) {
-  const file = join(folder, 'program.cjs');
+  const file = programIn(folder);
   const script = new Script(readFileSync(file, 'latin1'), { filename: file });
   process.env.DATABASE_URL = 'postgres://nobody@/none?host=/nonexistent';
   process.argv = [process.execPath, join(folder, 'main.js'), 'run', '--worker-id', 'build', '--command', 'true'];
-  process.on('exit', () =>
-    writeFileSync(join(folder, `program-${process.version}-${process.arch}.cache`), script.createCachedData()),
-  );
+  // On a busy machine the worker leaves so late that it has set one: V8 refuses what was compiled under other flags.
+  v8.setFlagsFromString = () => {};
+  process.on('exit', () => writeFileSync(cacheIn(folder), script.createCachedData()));
   setTimeout(() => process.emit('SIGTERM', 'SIGTERM'), WORK_MS).unref();
   script.runInThisContext()(createRequire(file), file, folder);
 }
