@@ -6,7 +6,7 @@ import type { Exit } from '../core/outcome.js';
 import { after, isPast, monotonic, within } from './clock.js';
 import type { ControlGroup } from './control-group.js';
 import type { ControlGroups, Spawned } from './control-groups.js';
-import type { FifoPool } from './fifos.js';
+import type { FifoPool, Pipe } from './fifos.js';
 import type { GroupNotes } from './group-notes.js';
 import type { GroupWatch } from './group-watch.js';
 import { identify, signal, stateOf } from './processes.js';
@@ -53,7 +53,7 @@ export function startRun(spec: CommandSpec, until: Deadline, tools: RunTools, ev
     }
     return fail('exec', error);
   };
-  let pipe: { read: number; write: number };
+  let pipe: Pipe;
   try {
     pipe = tools.fifos.take();
   } catch (error) {
@@ -62,11 +62,11 @@ export function startRun(spec: CommandSpec, until: Deadline, tools: RunTools, ev
   try {
     const spawned = tools.controlGroups.spawn(() => spawnCommand(spec, pipe.write, tools.keeperToken));
     const { child } = spawned;
-    if (child.pid !== undefined) return new KeeperRun(spawned, spec, until, pipe.read, tools, events.onEnded);
-    closeSync(pipe.read);
+    if (child.pid !== undefined) return new KeeperRun(spawned, spec, until, pipe, tools, events.onEnded);
+    leave(pipe);
     child.once('error', failExec); // with the errno of the child's own exec
   } catch (error) {
-    closeSync(pipe.read);
+    leave(pipe);
     failExec(error); // E2BIG is thrown at once
   } finally {
     closeSync(pipe.write);
@@ -81,6 +81,7 @@ export class KeeperRun {
 
   readonly #tools: RunTools;
   readonly #group: ControlGroup | null;
+  readonly #pipe: Pipe;
   readonly #pump: Pump;
   readonly #timeoutAt: number;
   readonly #onEnded: (ending: Ending) => void;
@@ -94,7 +95,7 @@ export class KeeperRun {
     { child, group }: Spawned,
     spec: CommandSpec,
     until: Deadline,
-    output: number,
+    pipe: Pipe,
     tools: RunTools,
     onEnded: (ending: Ending) => void,
   ) {
@@ -103,13 +104,14 @@ export class KeeperRun {
     this.until = until;
     this.#tools = tools;
     this.#group = group;
+    this.#pipe = pipe;
     this.#onEnded = onEnded;
     this.#graceMs = spec.graceMs;
     this.#timeoutAt = monotonic() + spec.timeoutMs;
     // A command that has ended already is still there as a zombie: nobody waits for it before we are back in the loop.
     tools.notes.add({ pid: this.pid, start: stateOf(this.pid)?.start ?? '' });
     raiseOomScore(this.pid);
-    this.#pump = new Pump(output, new Sink(spec.logPath, spec.logLimit, spec.tailBytes), () => monotonic());
+    this.#pump = new Pump(pipe.read, new Sink(spec.logPath, spec.logLimit, spec.tailBytes), () => monotonic());
     this.#exited = new Promise((done) => {
       child.once('exit', (code, signalName) => {
         this.#exit = { code, signal: signalName };
@@ -159,6 +161,7 @@ export class KeeperRun {
     else swept = await sweeper.now(this.spec.token);
     await within(this.#exited, EXIT_WAIT_MS);
     await this.#pump.finish();
+    this.#pipe.done();
     notes.remove(this.pid);
     this.#onEnded(this.#summary(groupGone && emptied && swept));
   }
@@ -210,6 +213,12 @@ export class KeeperRun {
       survivors: !allGone,
     };
   }
+}
+
+/** Nothing was started. Our writing end is closed by whoever opened it. */
+function leave(pipe: Pipe): void {
+  closeSync(pipe.read);
+  pipe.done();
 }
 
 function spawnCommand(spec: CommandSpec, output: number, keeperToken: string): ChildProcess {
