@@ -34,6 +34,7 @@ export interface RunEvents {
 /** Processes in the kernel's own sleep do not die at once; after so many tries (2 s) we go on and say so. */
 const KILL_TRIES = 100;
 const EXIT_WAIT_MS = 1000;
+const YOUNG_MS = 20;
 /** The kernel then takes a command rather than the worker when memory ends. */
 const OOM_SCORE = '500';
 
@@ -78,6 +79,7 @@ export class KeeperRun {
   readonly spec: CommandSpec;
   readonly pid: number;
   until: Deadline;
+  readonly #beganAt = monotonic();
 
   readonly #tools: RunTools;
   readonly #group: ControlGroup | null;
@@ -107,7 +109,7 @@ export class KeeperRun {
     this.#pipe = pipe;
     this.#onEnded = onEnded;
     this.#graceMs = spec.graceMs;
-    this.#timeoutAt = monotonic() + spec.timeoutMs;
+    this.#timeoutAt = this.#beganAt + spec.timeoutMs;
     // A command that has ended already is still there as a zombie: nobody waits for it before we are back in the loop.
     tools.notes.add({ pid: this.pid, start: stateOf(this.pid)?.start ?? '' });
     raiseOomScore(this.pid);
@@ -119,6 +121,11 @@ export class KeeperRun {
         void this.#finish();
       });
     });
+  }
+
+  /** True while it may be one of those that end at once. */
+  get young(): boolean {
+    return monotonic() - this.#beganAt < YOUNG_MS;
   }
 
   /** Ends it where a deadline has passed. */

@@ -14,38 +14,37 @@ import { GroupNotes, type GuardedConfig } from './group-notes.js';
 import { GroupWatch } from './group-watch.js';
 import { type KeeperRun, type RunTools, startRun } from './keeper-run.js';
 import { identify } from './processes.js';
-import { type Ending, type FromKeeper, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
-import type { HelperRecord } from './spec.js';
+import { type Ending, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
+import type { EndReason, HelperRecord } from './spec.js';
+import { type Start, StartQueue } from './start-queue.js';
 import { Sweeper } from './sweep.js';
+import { Telling } from './telling.js';
 
 /** How exact deadlines are. 2 ms of processor time a second, and none while nothing runs. */
 const TICK_MS = 100;
 const CLOEXEC = 0o2000000;
-const NEVER_BEGAN: Ending = {
-  code: null,
-  signal: null,
-  why: 'unconfirmed',
-  tail: '',
-  lost: 0,
-  logError: null,
-  survivors: false,
-};
+
+function neverBegan(why: EndReason): Ending {
+  return { code: null, signal: null, why, tail: '', lost: 0, logError: null, survivors: false };
+}
 
 class Keeper {
   readonly #config: KeeperConfig;
-  readonly #worker: Socket;
+  readonly #starts = new StartQueue((start) => this.#start(start));
+  readonly #telling: Telling;
   readonly #runs = new Map<string, KeeperRun>();
   readonly #tools: RunTools;
   #ticker: NodeJS.Timeout | null = null;
   #leaving = false;
-  /** What the worker is told with the end of this turn of the loop. */
-  #unsaid: FromKeeper[] = [];
   /** What a full disk did not take yet. */
   #unsaved: HelperRecord | null = null;
 
   constructor(config: KeeperConfig, worker: Socket) {
     this.#config = config;
-    this.#worker = worker;
+    this.#telling = new Telling(
+      (messages) => say(worker, ...messages),
+      () => this.#aboutToEnd(),
+    );
     const controlGroups = new ControlGroups(config.token, complain);
     const guarded = { ...config, controlGroup: controlGroups.base };
     this.#tools = {
@@ -65,45 +64,58 @@ class Keeper {
   #obey(message: ToKeeper): void {
     switch (message.t) {
       case 'start':
-        this.#start(message);
+        this.#starts.add(message);
         break;
       case 'confirm':
         for (const [id, until] of message.deadlines) {
           const run = this.#runs.get(id);
           if (run) run.until = until;
+          else this.#starts.confirm(id, until);
         }
         break;
       case 'end':
-        this.#runs.get(message.id)?.end(message.why);
+        if (this.#starts.remove(message.id)) this.#neverBegan(message.id, message.why);
+        else this.#runs.get(message.id)?.end(message.why);
         break;
       case 'kill':
-        this.#runs.get(message.id)?.kill();
+        if (this.#starts.remove(message.id)) this.#neverBegan(message.id, 'interrupted');
+        else this.#runs.get(message.id)?.kill();
         break;
       case 'ping':
-        this.#tell({ t: 'pong' });
+        this.#telling.tell({ t: 'pong' });
     }
   }
 
-  #start({ spec, until }: Extract<ToKeeper, { t: 'start' }>): void {
+  #neverBegan(id: string, why: EndReason): void {
+    this.#telling.tell({ t: 'ended', id, ending: neverBegan(why) });
+  }
+
+  #start({ spec, until }: Start): void {
     const { id } = spec;
     // It lay in the pipe while we were stopped: its lease may be another worker's by now.
     if (isPast(until)) {
-      this.#tell({ t: 'ended', id, ending: NEVER_BEGAN });
+      this.#neverBegan(id, 'unconfirmed');
       return;
     }
     if (this.#unsaved) this.#save(this.#unsaved);
     const run = startRun(spec, until, this.#tools, {
-      onFailure: (failure) => this.#tell({ t: 'unrunnable', id, failure }),
+      onFailure: (failure) => this.#telling.tell({ t: 'unrunnable', id, failure }),
       onEnded: (ending) => {
         this.#runs.delete(id);
-        this.#tell({ t: 'ended', id, ending });
+        this.#telling.tell({ t: 'ended', id, ending }, !run?.young);
         if (this.#leaving) void this.#leaveWhenDone();
       },
     });
     if (!run) return;
     this.#runs.set(id, run);
-    this.#tell({ t: 'started', id, pid: run.pid });
+    this.#telling.tell({ t: 'started', id, pid: run.pid });
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  #aboutToEnd(): number {
+    let young = this.#starts.size;
+    for (const run of this.#runs.values()) if (run.young) young += 1;
+    return young;
   }
 
   #tick(): void {
@@ -118,6 +130,7 @@ class Keeper {
   #leave(): void {
     if (this.#leaving) return;
     this.#leaving = true;
+    for (const id of this.#starts.clear()) this.#neverBegan(id, 'interrupted');
     for (const run of this.#runs.values()) run.end('interrupted');
     void this.#leaveWhenDone();
   }
@@ -125,7 +138,7 @@ class Keeper {
   async #leaveWhenDone(): Promise<void> {
     await this.#tools.sweeper.settle();
     if (this.#runs.size > 0) return;
-    this.#flush();
+    this.#telling.flush();
     this.#tools.notes.close();
     rmSync(this.#config.dir, { recursive: true, force: true, maxRetries: 3 }); // a last mkfifo may be at work in it
     process.exit(0);
@@ -144,7 +157,7 @@ class Keeper {
       controlGroup,
     };
     if (!this.#save(record)) complain(`can't note the helpers in ${dir}; tried again with each command`);
-    this.#tell({ t: 'helpers', record });
+    this.#telling.tell({ t: 'helpers', record });
   }
 
   /** A full disk must not cost the commands their keeper: until it takes the record, the worker's row has it alone. */
@@ -159,15 +172,6 @@ class Keeper {
       // Said once for each warden by who asked.
     }
     return this.#unsaved === null;
-  }
-
-  /** Each write wakes the worker: 0.1 ms of a busy processor. */
-  #tell(message: FromKeeper): void {
-    if (this.#unsaid.push(message) === 1) setImmediate(() => this.#flush());
-  }
-
-  #flush(): void {
-    say(this.#worker, ...this.#unsaid.splice(0));
   }
 }
 

@@ -47,6 +47,29 @@ describe('the keeper', () => {
     expect(await run.ended).toMatchObject({ kind: 'succeeded' });
   });
 
+  it('obeys an end that stands behind many starts before it has done with these', async () => {
+    b = bench();
+    const long = b.start('/bin/sleep', ['60']);
+    await long.started;
+    const ends: string[] = [];
+    const note = (name: string) => () => void ends.push(name);
+    const flood = Array.from({ length: 60 }, () => b.start('/bin/true', []).ended.then(note('short')));
+    long.end('cancelled');
+    await Promise.all([...flood, long.ended.then(note('long'))]);
+    expect(ends.indexOf('long')).toBeLessThan(40);
+  });
+
+  it('never begins what is ended while it waits for its start', async () => {
+    b = bench();
+    await b.sh('true');
+    const flood = Array.from({ length: 20 }, () => b.start('/bin/true', []).ended);
+    const late = b.start('/bin/sh', ['-c', 'touch began; sleep 5']);
+    late.end('cancelled');
+    expect(await late.ended).toMatchObject({ kind: 'cancelled', exitCode: null });
+    expect((await Promise.all(flood)).map(({ kind }) => kind)).toEqual(Array(20).fill('succeeded'));
+    expect(readdirSync(b.dir)).not.toContain('began');
+  });
+
   it('takes a message of 40 MB without standing still: the command beside it goes on', async () => {
     b = bench();
     const neighbour = b.start('/bin/sh', ['-c', 'while ! test -e go; do sleep 0.05; done']);
