@@ -1,5 +1,5 @@
 /** What an attempt produced: the file that its command was told to write, else the end of its output. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { Outcome } from '../core/outcome.js';
 import type { Log } from '../log.js';
 import type { AttemptFiles } from './attempt-files.js';
@@ -20,6 +20,8 @@ export function resultOf(outcome: Outcome, files: AttemptFiles, log: Log): strin
 function readResult(path: string, log: Log): string | null {
   let fd: number | null = null;
   try {
+    // The usual case; an exception for it takes 0.05 ms, for the sake of its stack.
+    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return null;
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     if (!fstatSync(fd).isFile()) return null;
     const buffer = Buffer.alloc(RESULT_BYTES);
