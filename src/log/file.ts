@@ -28,6 +28,8 @@ const LEAST_FILES = 5;
 /** So much must fit before a file is opened again, or a disk with room for a line would break and mend all day. */
 const ROOM_BYTES = 64 * 1024;
 const LOOK_MS = 10_000;
+/** Characters that wait for the end of a turn: a storm of lines must not make a file longer than it may be. */
+const MOST_AT_ONCE = 16 * 1024;
 const CLOSE_MS = 5000;
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
@@ -37,6 +39,8 @@ export class LogFile extends Writable {
   #stream: RotatingStream | null = null;
   #path = '';
   #broken = false;
+  #lines = '';
+  #due: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LogFileOptions) {
@@ -57,18 +61,30 @@ export class LogFile extends Writable {
     this.#timer.unref();
   }
 
+  /** The lines of one turn of the loop go out together: the rotation's look at date and size took longer than the line. */
   override _write(line: string | Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#lines += line.toString();
+    if (this.#lines.length >= MOST_AT_ONCE) this.#writeOut();
+    else this.#due ??= setImmediate(() => this.#writeOut());
+    done();
+  }
+
+  #writeOut(): void {
+    clearImmediate(this.#due);
+    this.#due = undefined;
+    const lines = this.#lines;
+    this.#lines = '';
     try {
-      this.#stream?.write(line.toString());
+      if (lines !== '') this.#stream?.write(lines);
     } catch (error) {
       this.#fail(error); // a rotation makes the folder, if it must
     }
-    done();
   }
 
   /** The stream's own end says when the last line is on disk; a disk that hangs must not keep the worker. */
   override _final(done: () => void): void {
     clearInterval(this.#timer);
+    this.#writeOut();
     if (!this.#stream) {
       done();
       return;
