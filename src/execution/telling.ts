@@ -4,7 +4,7 @@
  */
 import type { FromKeeper } from './protocol.js';
 
-/** Longer than that nothing waits, milliseconds. */
+/** Longer than that nothing waits, milliseconds: what a keeper that is killed has not told is booked as a crash. */
 const LATE_MS = 20;
 
 export class Telling {
