@@ -1,6 +1,7 @@
 /** Taking pending issues: each goes to exactly one worker, highest priority first, then oldest. */
 import type { Claim, ClaimedIssue } from '../core/issue.js';
 import { arrayOf, type Param, type Queryable } from '../db/connect.js';
+import { COUNT_STARTED, tellStarted } from '../events/append.js';
 
 /** The last claimed row's place in the order (priority, created_at, id). The next claim looks behind it. */
 export interface ClaimHint {
@@ -156,12 +157,15 @@ export function claimSteps(p: number): string {
   taken as (
     update cape_issues i
        set status = 'started', leased = true, attempt = i.attempt + 1, started_at = now(), updated_at = now(),
-           completed_at = null, target_worker_id = i.assigned_worker_id, assigned_worker_id = ${worker}
+           completed_at = null, target_worker_id = i.assigned_worker_id, assigned_worker_id = ${worker},
+           events = ${COUNT_STARTED}
      where i.id = any(array(select id from directed union all select id from undirected))
-    returning ${COLUMNS}, -i.priority::int as place, i.created_at as created),
+    returning ${COLUMNS}, i.events, -i.priority::int as place, i.created_at as created),
   leases as (
-    insert into cape_leases (issue_id, attempt, token, worker_id, instance, lease_until)
-    select id, attempt, ${token}::uuid, ${worker}, ${instance}::uuid, now() + ${lease}::float8 * interval '1 second' from taken),
+    insert into cape_leases (issue_id, attempt, token, worker_id, instance, lease_until, events)
+    select id, attempt, ${token}::uuid, ${worker}, ${instance}::uuid, now() + ${lease}::float8 * interval '1 second', events
+      from taken),
+  ${tellStarted(worker as string)},
   claimed as (select * from taken order by directed desc, place, created, id)`;
 }
 

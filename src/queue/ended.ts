@@ -2,12 +2,14 @@
  * What every end of an attempt writes, whoever ends it: the row of history, and the issue. The statements of settle.ts
  * and rescue.ts take leases away in a CTE `ended` and go on with these.
  */
+import { COUNT_ENDED, tellEnded } from '../events/append.js';
 
 /**
- * Columns of `ended`. Issue first, lease second, each with SKIP LOCKED: the other way round, a settle that waits for a
- * locked issue holds the lease and with it the renewal of all leases.
+ * Columns of `ended`, which needs a CTE `locked` with the issue's `status` and `events`. Issue first, lease second, each
+ * with SKIP LOCKED: the other way round, a settle that waits for a locked issue holds the lease and with it the renewal
+ * of all leases.
  */
-export const LEASE_COLUMNS = 'l.issue_id, l.attempt, l.token, l.worker_id, l.started_at';
+export const LEASE_COLUMNS = `l.issue_id, l.attempt, l.token, l.worker_id, l.started_at, ${COUNT_ENDED} as events`;
 
 /**
  * The status that an issue gets. A status that somebody wrote by hand meanwhile stands; a cancel mark turns every way
@@ -20,11 +22,12 @@ export function statusAfter(wanted: string): string {
 }
 
 /**
- * CTEs `history` and `written`. `ended` needs, besides LEASE_COLUMNS: status, ours, delay_ms, charge, outcome, exit_code,
- * signal, error, tail, result, log_path, log_host. `ids` is the parameter with all issue ids: joining through CTEs alone
- * became a hash join over the whole primary key.
+ * CTEs `history`, `told_ended` and `written`. `ended` needs, besides LEASE_COLUMNS: status, ours, delay_ms, charge,
+ * outcome, exit_code, signal, error, tail, result, log_path, log_host. `ids` is the parameter with all issue ids: joining
+ * through CTEs alone became a hash join over the whole primary key.
+ * @param back how what is pending again came to be so
  */
-export function writeEnded(ids: string): string {
+export function writeEnded(ids: string, back: 'settled' | 'rescued'): string {
   return `
   history as (
     insert into cape_attempts (issue_id, attempt, token, worker_id, started_at, outcome, exit_code, signal, error, tail,
@@ -37,9 +40,10 @@ export function writeEnded(ids: string): string {
      where not exists (
        select from cape_attempts a
         where a.issue_id = any(${ids}) and a.issue_id = ended.issue_id and a.attempt = ended.attempt)),
+  ${tellEnded(back)},
   written as (
     update cape_issues i
-       set status = e.status, leased = false, updated_at = now(),
+       set status = e.status, leased = false, updated_at = now(), events = e.events,
            started_at = case when e.status <> 'pending' then i.started_at end,
            completed_at = case when e.status <> 'pending' then coalesce(i.completed_at, now()) end,
            assigned_worker_id = case when e.ours and e.status = 'pending' then i.target_worker_id else i.assigned_worker_id end,

@@ -7,6 +7,7 @@ import { CapeError } from '../core/errors.js';
 import { isFinal, type Status } from '../core/issue.js';
 import type { Database, Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
+import { tell } from '../events/append.js';
 
 interface Locked {
   readonly status: Status;
@@ -40,7 +41,9 @@ const MARK = `
 
 // Where nobody of ours holds it, the table's own trigger for a status written by hand ends the lease.
 const END_PENDING = `
-  update cape_issues set status = 'cancelled', completed_at = now(), updated_at = now(), run_at = null where id = $1`;
+  update cape_issues
+     set status = 'cancelled', completed_at = now(), updated_at = now(), run_at = null, events = $2
+   where id = $1`;
 
 /** `cancelled`: it has ended. `ending`: the worker that runs it ends its command within a second. */
 export type Cancelled = { readonly state: 'cancelled' } | { readonly state: 'ending'; readonly worker: string };
@@ -56,9 +59,11 @@ export function cancel(db: Database, id: number, why = 'cancelled'): Promise<Can
     if (isFinal(status)) throw refused(id, `is ${status} already; only pending and started issues can be cancelled`);
     const [held] = status === 'started' ? await tx.query<{ worker_id: string }>(MARK, [id, why]) : [];
     if (!held) {
-      await tx.query(END_PENDING, [id]);
+      const ended = { outcome: null, exit_code: null, signal: null, error: why };
+      await tx.query(END_PENDING, [id, await tell(tx, id, 'cancelled', ended)]);
       return { state: 'cancelled' };
     }
+    await tell(tx, id, 'cancel_asked', { reason: why });
     await tx.query(`select pg_notify('cape_issues', 'cancel')`);
     return { state: 'ending', worker: held.worker_id };
   });
@@ -68,8 +73,10 @@ const AGAIN = `
   update cape_issues
      set status = 'pending', run_at = null, started_at = null, completed_at = null, updated_at = now(),
          failures = 0, crashes = 0, snoozes = 0, generation = generation + 1, result = null, last_error = null,
-         assigned_worker_id = target_worker_id
+         assigned_worker_id = target_worker_id, events = $2
    where id = $1`;
+
+const BY_PERSON = { by: 'person', delay_ms: 0, charge: 'none' };
 
 /** `again`: an ended issue runs again. `now`: a parked one needs no longer wait. `waiting`: it was to run anyway. */
 export type Retried = 'again' | 'now' | 'waiting';
@@ -85,10 +92,14 @@ export function retry(db: Database, id: number): Promise<Retried> {
       if (status === 'started') throw refused(id, 'is running; cancel it first');
       if (status === 'pending' && !parked) return 'waiting';
       if (status === 'pending') {
-        await tx.query('update cape_issues set run_at = null, updated_at = now() where id = $1', [id]);
+        const events = await tell(tx, id, 'retry', BY_PERSON);
+        await tx.query('update cape_issues set run_at = null, updated_at = now(), events = $2 where id = $1', [
+          id,
+          events,
+        ]);
         return 'now';
       }
-      await tx.query(AGAIN, [id]);
+      await tx.query(AGAIN, [id, await tell(tx, id, 'retry', BY_PERSON)]);
       return 'again';
     })
     .catch((error) => {
@@ -109,8 +120,8 @@ export function assign(db: Database, id: number, worker: string | null): Promise
     const { status } = await lock(tx, id);
     if (status !== 'pending') throw refused(id, `is ${status}; only pending issues can be assigned`);
     await tx.query(
-      'update cape_issues set assigned_worker_id = $2, target_worker_id = $2, updated_at = now() where id = $1',
-      [id, worker],
+      'update cape_issues set assigned_worker_id = $2, target_worker_id = $2, updated_at = now(), events = $3 where id = $1',
+      [id, worker, await tell(tx, id, 'assigned', { worker })],
     );
   });
 }

@@ -4,6 +4,7 @@
  */
 import { CRASH_CAP, type Status } from '../core/issue.js';
 import { arrayOf, type Param, type Queryable } from '../db/connect.js';
+import { countLate, tellLate } from '../events/append.js';
 import { LEASE_COLUMNS, statusAfter, writeEnded } from './ended.js';
 import { type Held, heldParams } from './settle.js';
 
@@ -85,7 +86,7 @@ const TAKE = `
 with
   seen as materialized (select * from unnest($1::int[], $2::uuid[], $3::text[]) as v(id, token, lease_until)),
   locked as materialized (
-    select id, status, crashes from cape_issues where id = any($1::int[]) order by id for no key update skip locked),
+    select id, status, crashes, events from cape_issues where id = any($1::int[]) order by id for no key update skip locked),
   ended as (
     delete from cape_leases l using seen join locked using (id)
      where l.issue_id = any($1::int[]) and l.issue_id = seen.id and l.token = seen.token
@@ -98,7 +99,7 @@ with
               (select w.log_dir || '/issues/' || l.issue_id || '/' || l.attempt || '.log'
                  from cape_workers w where w.id = l.worker_id) as log_path,
               (select w.host from cape_workers w where w.id = l.worker_id and w.log_dir is not null) as log_host),
-  ${writeEnded('$1::int[]')}
+  ${writeEnded('$1::int[]', 'rescued')}
 select issue_id as id, attempt, worker_id, status from ended`;
 
 /**
@@ -123,29 +124,33 @@ with
     select a.issue_id as id, a.token from reported r join cape_attempts a on a.issue_id = r.id and a.token = r.token
      where a.issue_id = any($1::int[]) and a.outcome = 'crashed'),
   locked as materialized (
-    select id, attempt, status, crashes, key from cape_issues where id = any($1::int[])
+    select id, attempt, status, crashes, key, events from cape_issues where id = any($1::int[])
      order by id for no key update skip locked),
   corrected as (
     update cape_attempts a
        set outcome = 'interrupted', error = a.error || '; it came back and had ended the command in time'
       from booked join locked using (id)
      where a.issue_id = any($1::int[]) and a.issue_id = booked.id and a.token = booked.token and a.outcome = 'crashed'
-    returning a.issue_id, a.token),
+    returning a.issue_id, a.token, a.attempt, a.worker_id, a.error),
+  ${countLate('corrected', 'locked', '$1::int[]')},
   counts as (
-    select l.id, greatest(l.crashes - c.corrected, 0) as crashes,
+    select l.id, greatest(l.crashes - c.corrected, 0) as crashes, c.events,
            -- Failed by the cap and by nothing else: its latest attempt was booked as a crash. Another unfinished issue
            -- may have its key by now: then it stays failed.
            l.status = 'failed' and l.crashes - c.corrected < $3::int
              and exists (select from cape_attempts a where a.issue_id = l.id and a.attempt = l.attempt and a.outcome = 'crashed')
              and not exists (select from cape_issues o where o.key = l.key and o.status in ('pending', 'started')) as revived
-      from locked l join (select issue_id, count(*)::int as corrected from corrected group by issue_id) c on c.issue_id = l.id),
+      from locked l join (select issue_id, count(*)::int as corrected, max(seq) as events from late group by issue_id) c
+           on c.issue_id = l.id),
+  ${tellLate('late', '$1::int[]')},
   written as (
     update cape_issues i
        set crashes = n.crashes, updated_at = now(),
            status = case when n.revived then 'pending' else i.status end,
            completed_at = case when n.revived then null else i.completed_at end,
            started_at = case when n.revived then null else i.started_at end,
-           assigned_worker_id = case when n.revived then i.target_worker_id else i.assigned_worker_id end
+           assigned_worker_id = case when n.revived then i.target_worker_id else i.assigned_worker_id end,
+           events = n.events
       from counts n where i.id = any($1::int[]) and i.id = n.id
     returning i.id, n.revived)
 select b.id, b.token, case when w.id is null then 'busy' when w.revived then 'pending' else 'interrupted' end as state

@@ -141,13 +141,13 @@ export function settleSteps(p: number): string {
       from json_to_recordset($${p}::text::json) as v(ids int[], token uuid, status text, delay_ms float8, charge text,
         outcome text, exit_code int, signal text, error text, tail text, result text, log_path text, log_host text)),
   locked as materialized (
-    select id, status, crashes from cape_issues where id = any(${ids}) order by id for no key update skip locked),
+    select id, status, crashes, events from cape_issues where id = any(${ids}) order by id for no key update skip locked),
   ended as (
     delete from cape_leases l using verdicts v join locked using (id)
      where l.issue_id = any(${ids}) and l.issue_id = v.id and l.token = v.token
     returning ${LEASE_COLUMNS}, ${statusAfter(STATUS)}, v.delay_ms, v.charge, v.outcome, v.exit_code, v.signal, v.error,
               v.tail, v.result, v.log_path, v.log_host),
-  ${writeEnded(ids)},
+  ${writeEnded(ids, 'settled')},
   settled as (
     select v.id, coalesce(ended.status,
              case when v.id not in (select id from locked)

@@ -7,6 +7,7 @@ import { masked } from '../core/text.js';
 import { connect, serverVersion } from '../db/connect.js';
 import { programVersion } from '../db/migration-files.js';
 import { secretsOf } from '../db/url.js';
+import { restamp } from '../events/restamp.js';
 import { within } from '../execution/clock.js';
 import { createExecutor } from '../execution/keeper-client.js';
 import { machineIdentity } from '../execution/machine.js';
@@ -113,7 +114,10 @@ async function settleIn(
     version: programVersion(),
     logDir: tools.executor ? tools.logDir : null,
   };
-  const [previous, database] = await Promise.all([registerWorker(leases, identity, config), databaseId(queue)]);
+  const [previous, database] = await Promise.all([
+    registerWorker(leases, identity, config),
+    databaseId(queue).then((id) => restamp(queue).then(() => id)),
+  ]);
   return { machine, previous, databaseId: database };
 }
 

@@ -65,6 +65,7 @@ const FORBIDDEN = [
   'drop table cape_issues',
   'truncate cape_issues',
   'truncate cape_attempts',
+  'truncate cape_events',
   `insert into cape_migrations (version, name, checksum, oldest_program) values (99, 'x', 'x', '99.0.0')`,
   `update cape_migrations set checksum = 'x'`,
   'delete from cape_migrations',
@@ -73,6 +74,7 @@ const FORBIDDEN = [
   `select setval('cape_issues_id_seq', 1)`,
   'select * from other_program.secrets',
   `select cape_end_lease(1, 'x')`,
+  `select cape_tell(1, 1, 1, 'x', null)`,
   `set session_replication_role = 'replica'`,
 ];
 
@@ -118,7 +120,17 @@ describe('a producer', () => {
 
 test('a reader reads all tables and writes none', async () => {
   const { db, name } = await role('reader');
-  for (const table of ['issues', 'leases', 'attempts', 'workers', 'pauses', 'identity', 'migrations']) {
+  for (const table of [
+    'issues',
+    'leases',
+    'attempts',
+    'events',
+    'readers',
+    'workers',
+    'pauses',
+    'identity',
+    'migrations',
+  ]) {
     await db.query(`select * from cape_${table}`);
     expect(await tried(db, `delete from cape_${table}`)).toBe('42501');
   }
@@ -142,6 +154,7 @@ describe('a role that was granted nothing', () => {
     ['cape_by_hand', 'before update on mine for each row'],
     ['cape_wake', 'after insert on mine for each statement'],
     ['cape_wake_again', 'after update on mine for each row'],
+    ['cape_events_told', 'after insert on mine for each statement'],
   ])('may not hang %s on a table of its own', async (name, when) => {
     await db.query('create temp table if not exists mine (id int, status text)');
     expect(await tried(db, `create trigger hung ${when} execute function public.${name}()`)).toBe('42501');
@@ -150,7 +163,7 @@ describe('a role that was granted nothing', () => {
   test('is told everything that it lacks', async () => {
     const { lacks } = await rightsOf(t.db, names.at(-1)!, 'worker');
     expect(lacks).toContain('UPDATE on cape_leases');
-    expect(lacks).toHaveLength(4 * 3 + 3 + 3 + 1 + 1);
+    expect(lacks).toHaveLength(4 * 5 + 3 + 3 + 1 + 1);
   });
 });
 
@@ -211,12 +224,16 @@ test('whatever the search path of an inserter finds first, the triggers call wha
     create operator trap.= (leftarg = varchar, rightarg = varchar, function = trap.same);
     create operator trap.<> (leftarg = varchar, rightarg = varchar, function = trap.same);
     create operator trap.= (leftarg = int, rightarg = int, function = trap.same);
+    create function trap.max(int) returns int language sql as 'select trap.caught()::int';
     create function trap.format(text, varchar) returns text language sql as 'select trap.caught()::text';
     create operator trap.> (leftarg = timestamptz, rightarg = timestamptz, function = trap.later);
     create operator trap.+ (leftarg = int, rightarg = int, function = trap.more);
     create table trap.cape_workers (waiting_until timestamptz);
-    create table trap.cape_leases (issue_id int)`);
+    create table trap.cape_leases (issue_id int);
+    create table trap.cape_events (issue_id int, seq int);
+    create table trap.cape_readers (until timestamptz)`);
   await t.sql`update cape_workers set waiting_until = now() + interval '1 minute'`;
+  await t.sql`insert into cape_readers values (gen_random_uuid(), now() + interval '1 minute')`;
   await t.sql.begin(async (tx) => {
     await tx.unsafe('set local search_path to trap, pg_catalog, public');
     for (const status of [null, 'pending', 'started'])
@@ -227,4 +244,7 @@ test('whatever the search path of an inserter finds first, the triggers call wha
   const [row] = await t.sql`select count(*)::int as leased from cape_leases l join cape_issues i on i.id = l.issue_id
     where i.description = 'trapped'`;
   expect(row).toEqual({ leased: 3 });
+  const [told] = await t.sql`select count(*)::int as events from cape_events where kind = 'by_hand'`;
+  expect(told?.events).toBeGreaterThan(3 * 6);
+  expect(await t.sql`select from trap.cape_events`).toHaveLength(0);
 });
