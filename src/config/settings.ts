@@ -249,6 +249,20 @@ export const SETTINGS = {
     schema: whole(0, 36_500),
     about: 'Days that the output of ended issues is kept, 0 = for ever',
   }),
+  outputEvents: setting({
+    group: 'logs',
+    env: 'CAPE_OUTPUT_EVENTS',
+    fallback: '16MiB',
+    schema: size({ min: 0 }),
+    about: "An attempt's output kept in the database as events, live; beyond it the middle is dropped. 0 = none",
+  }),
+  historyDays: setting({
+    group: 'logs',
+    env: 'CAPE_HISTORY_DAYS',
+    fallback: '90',
+    schema: whole(0, 36_500),
+    about: 'Days that events, and the attempts of ended issues, are kept in the database, 0 = for ever',
+  }),
 } as const;
 
 /** A setting by its name in programs; `optionName` gives that of its option. */

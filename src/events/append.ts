@@ -126,6 +126,8 @@ export interface Appended {
    * - `lost`: the attempt is no longer ours; none is written
    */
   readonly state: 'ok' | 'busy' | 'lost';
+  /** The number before its first event; null where none is written. */
+  readonly before: number | null;
 }
 
 /**
@@ -135,7 +137,12 @@ export interface Appended {
  */
 export async function append(db: Queryable, events: readonly Told[]): Promise<Appended[]> {
   if (events.length === 0) return [];
-  return db.query(APPEND, [JSON.stringify(events), arrayOf(new Set(events.map(({ id }) => id)))]);
+  return db.query(APPEND, [storable(JSON.stringify(events)), arrayOf(new Set(events.map(({ id }) => id)))]);
+}
+
+/** Postgres' jsonb refuses NUL and halves of surrogate pairs. JSON.stringify writes both as escapes, and no whole pair so. */
+function storable(json: string): string {
+  return json.replace(/\\\\|\\u0000|\\ud[89a-f][0-9a-f]{2}/g, (found) => (found === '\\\\' ? found : '\\ufffd'));
 }
 
 const APPEND = `
@@ -157,7 +164,7 @@ with
     insert into cape_events (issue_id, seq, attempt, worker_id, kind, data)
     select c.issue_id, c.before + g.nth, c.attempt, c.worker_id, g.kind, g.data
       from counted c join given g on g.id = c.issue_id and g.token = c.token)
-select a.id, a.token, case when c.issue_id is not null then 'ok' when h.issue_id is not null then 'busy' else 'lost' end as state
+select a.id, a.token, c.before, case when c.issue_id is not null then 'ok' when h.issue_id is not null then 'busy' else 'lost' end as state
   from attempts a
   left join counted c on c.issue_id = a.id and c.token = a.token
   left join held h on h.issue_id = a.id and h.token = a.token`;

@@ -35,6 +35,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
 class KeeperExecutor implements Executor {
   helpers: HelperRecord | null = null;
   onHelpers: ((helpers: HelperRecord | null) => void) | null = null;
+  onOutput: Executor['onOutput'] = null;
   readonly #options: LinkOptions;
   readonly #idleMs: number;
   readonly #runs = new Map<string, LiveRun>();
@@ -112,6 +113,10 @@ class KeeperExecutor implements Executor {
       this.#setHelpers(message.record);
       return;
     }
+    if (message.t === 'output') {
+      this.onOutput?.(message.grown);
+      return;
+    }
     const run = this.#runs.get(message.id);
     if (!run) return;
     if (message.t === 'started') run.begin(message.pid);
@@ -126,6 +131,7 @@ class KeeperExecutor implements Executor {
       this.#disk.failed(ending.logError);
       log.debug(`run ${id}: ${ending.lost} bytes of output could not be written to ${logPath} (${ending.logError})`);
     } else if (ending.tail !== '') this.#disk.fine(); // a run that printed nothing has tried nothing
+    if (run.spec.tellsOutput && ending.bytes > 0) this.onOutput?.([[id, ending.bytes]]);
     if (ending.survivors) log.warn(`run ${id}: a process of it could not be ended and may still run`);
     run.settle(outcomeOfEnding(ending, run.spec));
   }

@@ -9,6 +9,7 @@ import type { ControlGroups, Spawned } from './control-groups.js';
 import type { FifoPool, Pipe } from './fifos.js';
 import type { GroupNotes } from './group-notes.js';
 import type { GroupWatch } from './group-watch.js';
+import type { GrownOutput } from './grown-output.js';
 import { identify, signal, stateOf } from './processes.js';
 import type { Ending, StartFailure } from './protocol.js';
 import { Pump } from './pump.js';
@@ -23,6 +24,7 @@ export interface RunTools {
   readonly watch: GroupWatch;
   readonly sweeper: Sweeper;
   readonly controlGroups: ControlGroups;
+  readonly grown: GrownOutput;
   readonly keeperToken: string;
 }
 
@@ -113,7 +115,9 @@ export class KeeperRun {
     // A command that has ended already is still there as a zombie: nobody waits for it before we are back in the loop.
     tools.notes.add({ pid: this.pid, start: stateOf(this.pid)?.start ?? '' });
     raiseOomScore(this.pid);
-    this.#pump = new Pump(pipe.read, new Sink(spec.logPath, spec.logLimit, spec.tailBytes), () => monotonic());
+    const sink = new Sink(spec.logPath, spec.logLimit, spec.tailBytes);
+    if (spec.tellsOutput) sink.onGrown = () => tools.grown.add(spec.id, sink.bytes);
+    this.#pump = new Pump(pipe.read, sink, () => monotonic());
     this.#exited = new Promise((done) => {
       child.once('exit', (code, signalName) => {
         this.#exit = { code, signal: signalName };
@@ -215,6 +219,7 @@ export class KeeperRun {
       signal: this.#exit?.signal ?? null,
       why: this.#why,
       tail: sink.tail(),
+      bytes: sink.bytes,
       lost: sink.lost,
       logError: sink.error,
       survivors: !allGone,

@@ -12,6 +12,7 @@ import { ControlGroups } from './control-groups.js';
 import { FifoPool } from './fifos.js';
 import { GroupNotes, type GuardedConfig } from './group-notes.js';
 import { GroupWatch } from './group-watch.js';
+import { GrownOutput } from './grown-output.js';
 import { type KeeperRun, type RunTools, startRun } from './keeper-run.js';
 import { identify } from './processes.js';
 import { type Ending, KEEPER_FD, type KeeperConfig, listen, say, type ToKeeper } from './protocol.js';
@@ -25,7 +26,7 @@ const TICK_MS = 100;
 const CLOEXEC = 0o2000000;
 
 function neverBegan(why: EndReason): Ending {
-  return { code: null, signal: null, why, tail: '', lost: 0, logError: null, survivors: false };
+  return { code: null, signal: null, why, tail: '', bytes: 0, lost: 0, logError: null, survivors: false };
 }
 
 class Keeper {
@@ -53,6 +54,7 @@ class Keeper {
       notes: new GroupNotes(join(config.dir, 'groups'), guarded, (pid) => this.#introduce(pid, guarded)),
       watch: new GroupWatch(),
       sweeper: new Sweeper(),
+      grown: new GrownOutput((grown) => this.#telling.tell({ t: 'output', grown })),
       keeperToken: config.token,
     };
     listen<ToKeeper>(worker, (message) => this.#obey(message));

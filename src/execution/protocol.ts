@@ -49,7 +49,9 @@ export interface Ending {
   readonly why: EndReason | null;
   /** The end of the output, cleaned. */
   readonly tail: string;
-  /** Bytes of output that reached no file. */
+  /** Bytes of output in all. */
+  readonly bytes: number;
+  /** Those of them that reached no file. */
   readonly lost: number;
   /** The errno of the last failed write to the log. */
   readonly logError: string | null;
@@ -57,11 +59,15 @@ export interface Ending {
   readonly survivors: boolean;
 }
 
+export type Grown = readonly [id: string, bytes: number];
+
 export type FromKeeper =
   | { readonly t: 'helpers'; readonly record: HelperRecord }
   | { readonly t: 'started'; readonly id: string; readonly pid: number }
   | { readonly t: 'unrunnable'; readonly id: string; readonly failure: StartFailure }
   | { readonly t: 'ended'; readonly id: string; readonly ending: Ending }
+  /** How many bytes runs have printed so far; of those only whose spec asks for it, and only while they run. */
+  | { readonly t: 'output'; readonly grown: readonly Grown[] }
   | { readonly t: 'pong' };
 
 /** Writes messages, all at once; dropped where the other side is gone, which its close event tells by itself. */

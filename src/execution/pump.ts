@@ -46,6 +46,8 @@ export class Pump {
    * (group, environment), they came from this run.
    */
   async finish(): Promise<void> {
+    // How much there is in all is told with the run's end.
+    this.sink.onGrown = null;
     clearTimeout(this.#attaching);
     if (!this.#stream && (await this.#readToEnd())) return;
     await this.#attach().finish();

@@ -19,6 +19,8 @@ export class Sink {
   lost = 0;
   /** The errno of the latest failure, null while all is well. */
   error: string | null = null;
+  /** Called when a chunk has been written. */
+  onGrown: (() => void) | null = null;
 
   readonly #path: string;
   readonly #segmentSize: number;
@@ -86,7 +88,10 @@ export class Sink {
       this.bytes += taken;
       this.#room -= taken;
       if (taken < chunk.length) this.#append(chunk.subarray(taken), done);
-      else done();
+      else {
+        done();
+        this.onGrown?.();
+      }
     };
     if (this.#fd === null) setImmediate(advance, NO_FILE, 0);
     else write(this.#fd, part, 0, part.length, null, advance);

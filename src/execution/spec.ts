@@ -37,6 +37,8 @@ export interface CommandSpec {
   /** Bytes of the end of the output that the Outcome carries. */
   readonly tailBytes: number;
   readonly exitCodes: ExitCodes;
+  /** Growth of the output is told to `Executor.onOutput` while it runs, and its size at the end. */
+  readonly tellsOutput?: boolean;
 }
 
 /** Why we end a run ourselves. The first reason wins. */
@@ -66,6 +68,11 @@ export interface Executor {
   readonly helpers: HelperRecord | null;
   /** Called whenever `helpers` changes. */
   onHelpers: ((helpers: HelperRecord | null) => void) | null;
+  /**
+   * Called when the output of runs has grown, at most every 50 ms: so many bytes have been printed in all. What of them is
+   * kept is in the log and its segments by then. Of a run that printed nothing it is not called.
+   */
+  onOutput: ((grown: readonly (readonly [id: string, bytes: number])[]) => void) | null;
   /** Ends what still runs and the helpers; resolves when all of it is gone. */
   close(): Promise<void>;
 }

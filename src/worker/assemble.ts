@@ -20,6 +20,7 @@ import { LeaseKeeper } from './lease-keeper.js';
 import { LoopWatch, type WatchedLoop } from './loop-watch.js';
 import { Neighbours } from './neighbours.js';
 import type { Outage } from './outage.js';
+import { OutputRelay } from './output-relay.js';
 import { timeoutOf } from './plan.js';
 import { Rescuer } from './rescuer.js';
 import { Settler } from './settler.js';
@@ -54,7 +55,7 @@ export interface WorkerOptions {
 /** Claims and settles on one connection, renews on another: a renewal never waits behind a claim. */
 export interface Connections {
   readonly queue: Database;
-  /** For settling batches while the next is claimed; opened when there is one. */
+  /** For settling batches while the next is claimed, and for the output of commands; opened when there is any. */
   readonly beside: Database;
   readonly leases: Database;
 }
@@ -105,12 +106,15 @@ export function assemble(
   };
   const pace = new ClaimPace(config.concurrency, config.once ? 0 : claimAhead, options.handler ? new Suspects() : null);
   const starter = makeStarter(options, tools, base.databaseId);
+  const relay = tools.executor ? new OutputRelay({ db: beside, log, limit: config.outputEvents }) : undefined;
+  if (tools.executor && relay) tools.executor.onOutput = (grown) => relay.grown(grown);
   const attempts = new Attempts({
     starter,
     policy,
     host: hostname(),
     log,
     slots: config.concurrency,
+    ...(relay ? { relay } : {}),
     onEnded: (outcome, ranMs) => {
       kept?.watch();
       if (ranMs !== null) pace.ended(ranMs);
@@ -139,6 +143,7 @@ export function assemble(
       if (verdict.action === 'finish' && verdict.status === 'completed') board.completedOne();
       else board.touch();
     },
+    (settlements) => relay?.beforeSettling(settlements) ?? null,
   );
   const unclear = new UnclearClaims(queue, attempts, log);
   const loop = new ClaimLoop({

@@ -15,7 +15,9 @@ export interface AttemptFiles {
   readonly issue: string;
   /** What the command may write its result to. */
   readonly result: string;
-  /** A folder elsewhere that holds issue and result, removed with the end of the attempt; null in the ordinary case. */
+  /** What the command may append events to, a line of JSON each. */
+  readonly events: string;
+  /** A folder elsewhere that holds issue, result and events, removed with the end of the attempt; null in the ordinary case. */
   readonly spare: string | null;
 }
 
@@ -30,6 +32,7 @@ export function attemptFiles(logDir: string, issueId: number, attempt: number): 
     log: join(dir, `${attempt}.log`),
     issue: join(dir, `${attempt}.json`),
     result: join(dir, `${attempt}.result`),
+    events: join(dir, `${attempt}.events`),
     spare: null,
   };
 }
@@ -51,7 +54,13 @@ export function makeFiles(files: AttemptFiles, attempt: number, issue: string, d
   } catch (error) {
     rmSync(files.issue, { recursive: true, force: true });
     const spare = mkdtempSync(join(tmpdir(), 'cape-attempt-'));
-    const elsewhere = { ...files, issue: join(spare, 'issue.json'), result: join(spare, 'result'), spare };
+    const elsewhere = {
+      ...files,
+      issue: join(spare, 'issue.json'),
+      result: join(spare, 'result'),
+      events: join(spare, 'events'),
+      spare,
+    };
     writeFileSync(elsewhere.issue, issue, { mode: 0o600 });
     disk.failed(messageOf(error));
     return elsewhere;
@@ -61,6 +70,7 @@ export function makeFiles(files: AttemptFiles, attempt: number, issue: string, d
 /** Of the same issue of another database, or of this one before its ids began again: nothing of it is this attempt's. */
 function removeOlder(files: AttemptFiles, attempt: number): void {
   rmSync(files.result, { recursive: true, force: true });
+  rmSync(files.events, { recursive: true, force: true });
   if (existsSync(files.log)) removeAttempt(files.dir, attempt);
   if (attempt > ATTEMPTS_KEPT) removeAttempt(files.dir, attempt - ATTEMPTS_KEPT);
 }
@@ -68,6 +78,6 @@ function removeOlder(files: AttemptFiles, attempt: number): void {
 function removeAttempt(dir: string, attempt: number): void {
   const log = basename(attemptFiles('', 0, attempt).log);
   const names = readdirSync(dir).filter((name) => name.startsWith(log + SEGMENT));
-  for (const name of [log, `${attempt}.json`, `${attempt}.result`, ...names])
+  for (const name of [log, `${attempt}.json`, `${attempt}.result`, `${attempt}.events`, ...names])
     rmSync(join(dir, name), { recursive: true, force: true });
 }

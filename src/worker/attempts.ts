@@ -12,6 +12,7 @@ import type { Settlement } from '../queue/settle.js';
 import type { AttemptFiles } from './attempt-files.js';
 import { resultOf } from './attempt-result.js';
 import { ClaimQueue } from './claim-queue.js';
+import type { OutputRelay } from './output-relay.js';
 import { type ActiveAttempt, Running } from './running.js';
 import type { Starter } from './starter.js';
 import { AwaitedTurn } from './turn.js';
@@ -25,6 +26,8 @@ export interface AttemptsParts {
   readonly slots?: number;
   /** Called when an attempt has ended and waits to be settled. @param ranMs how long it ran; null where it never began */
   readonly onEnded: (outcome: Outcome, ranMs: number | null) => void;
+  /** Carries what commands print into the database. */
+  readonly relay?: Pick<OutputRelay, 'begin' | 'ended' | 'forget'>;
   /** Called when something has begun to run, or runs no more. */
   readonly onRunning?: () => void;
 }
@@ -96,8 +99,9 @@ export class Attempts {
       this.#startAfter(older, claim, until);
       return;
     }
-    const { starter, log, onRunning } = this.#parts;
+    const { starter, log, onRunning, relay } = this.#parts;
     const { run, files } = starter.start(claim, until);
+    if (files) relay?.begin(claim, files);
     if (!('ended' in run)) {
       this.#ended(claim, run, files, null);
       return;
@@ -140,13 +144,15 @@ export class Attempts {
   #ended(claim: Claim, ended: Outcome, files: AttemptFiles | null, ranMs: number | null): void {
     const { policy, host, log, onEnded } = this.#parts;
     const outcome = ended.kind === 'succeeded' && files ? { ...ended, result: resultOf(ended, files, log) } : ended;
+    this.#parts.relay?.ended(claim, outcome.tail ?? null);
     if (files?.spare) rmSync(files.spare, { recursive: true, force: true });
     const verdict = decide(outcome, claim.issue, policy, Math.random());
     if (!log.deaf) {
       const told = `issue ${claim.issue.id}: attempt ${claim.attempt} ${outcome.kind}`;
       log[levelOf(outcome, verdict)](outcome.error ? `${told}: ${outcome.error}` : told);
     }
-    if (verdict.action !== 'nothing') {
+    if (verdict.action === 'nothing') this.#parts.relay?.forget(claim.issue.id, claim.token);
+    else {
       const { id } = claim.issue;
       this.#unsettled.set(id, {
         id,
@@ -201,7 +207,9 @@ export class Attempts {
   }
 
   settled(id: number, token: string): void {
-    if (this.#unsettled.get(id)?.token === token) this.#unsettled.delete(id);
+    if (this.#unsettled.get(id)?.token !== token) return;
+    this.#unsettled.delete(id);
+    this.#parts.relay?.forget(id, token);
   }
 
   /**

@@ -75,6 +75,7 @@ function specOf(
     logPath: files.log,
     logLimit: config.outputLimit,
     tailBytes: TAIL_BYTES,
+    tellsOutput: config.outputEvents > 0,
     exitCodes: { invalid: config.failExitCodes, snooze: config.snoozeExitCodes },
   };
 }
@@ -98,6 +99,7 @@ function commandVariables(claim: Claim, files: AttemptFiles, parts: PlanParts): 
     CAPE_IDEMPOTENCY_KEY: idempotencyKey(parts.databaseId, claim),
     CAPE_ISSUE_FILE: files.issue,
     CAPE_RESULT_FILE: files.result,
+    CAPE_EVENTS_FILE: files.events,
   };
 }
 

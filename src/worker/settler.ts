@@ -19,6 +19,7 @@ export class Settler {
   readonly #log: Log;
   readonly #onParked: (ms: number) => void;
   readonly #onWritten: (one: Settlement) => void;
+  readonly #before: (settlements: readonly Settlement[]) => Promise<void> | null;
   /** Rows that somebody else had locked (by id: a token is shared by all of one claim), and when to try again. */
   #busyUntil = 0;
   #pause = FIRST_PAUSE_MS;
@@ -34,6 +35,7 @@ export class Settler {
   /**
    * @param onParked told how long a row that was given back has to wait, milliseconds
    * @param onWritten told of what has been written
+   * @param before what has to be written first is waited for
    */
   constructor(
     db: Queryable,
@@ -41,7 +43,9 @@ export class Settler {
     log: Log,
     onParked: (ms: number) => void,
     onWritten: (one: Settlement) => void = () => {},
+    before: (settlements: readonly Settlement[]) => Promise<void> | null = () => null,
   ) {
+    this.#before = before;
     this.#onWritten = onWritten;
     this.#onParked = onParked;
     this.#db = db;
@@ -98,6 +102,7 @@ export class Settler {
   ): Promise<A | null> {
     await this.#askAboutUnclear();
     const settlements = this.due(monotonic());
+    await this.#before(settlements);
     try {
       const answer = await send(settlements);
       this.#take(settlements, answer.settled);

@@ -1,0 +1,240 @@
+/** What is still to be told of one running attempt: its output from the file, what it says of itself, within limits. */
+
+import type { Claim } from '../core/issue.js';
+import type { Told } from '../events/append.js';
+import type { Middle } from '../events/trim.js';
+import { monotonic } from '../execution/clock.js';
+import { OutputReader, wholeCharacters } from '../execution/output-reader.js';
+import type { AttemptFiles } from './attempt-files.js';
+import { type ChildEvent, marksIn, type OpenLine, warning } from './child-events.js';
+import { EventsFile } from './events-file.js';
+
+/** Bytes of output in one event. */
+const PIECE = 16 * 1024;
+/** Bytes of one attempt in one statement; what has ended may take more, since it takes them once. */
+export const TURN = 128 * 1024;
+const LAST_TURN = 512 * 1024;
+/** Past the head: bytes a second that are followed. Each is written, and deleted again as more come. */
+const TAIL_RATE = 128 * 1024;
+/** Past the head, further behind than this the flow is too fast to follow: what lies between is skipped. */
+const FAR_BEHIND = 512 * 1024;
+/** Where there was nothing to read, milliseconds. */
+const NOTHING_MS = 500;
+/** Events of its own that an attempt may tell; then one warning, and no more. */
+const MOST_EVENTS = 20_000;
+
+/** What the next statement is to append. Nothing counts as told before `done`. */
+export interface Draft {
+  readonly told: readonly Told[];
+  readonly bytes: number;
+  /** It is written. @param before the number before its first event */
+  done(before: number): void;
+}
+
+interface Kept {
+  readonly seq: number;
+  readonly bytes: number;
+  /** Bytes left out before it. */
+  skipped: number;
+}
+
+export class AttemptOutput {
+  readonly claim: Claim;
+  /** No statement before, on the monotonic clock: its lease was locked. */
+  notBefore = 0;
+  /** Its whole output has been told of, or never will be. */
+  ended = false;
+  readonly #reader: OutputReader;
+  readonly #file: EventsFile;
+  readonly #limit: number;
+  /** Bytes of output so far, as the keeper tells. */
+  #size = 0;
+  /** Bytes of it that have been told, or skipped. */
+  #position = 0;
+  /** Bytes before `#position` that are to be told as left out. */
+  #skipped = 0;
+  #open: OpenLine = '';
+  #head = 0;
+  /** Of the events past the head, oldest first. */
+  #tail: Kept[] = [];
+  #tailBytes = 0;
+  #allowance = TAIL_RATE;
+  #allowedAt = 0;
+  #events = 0;
+  #finalText: string | null = null;
+
+  /** @param limit bytes of output kept as events, half of them from its beginning */
+  constructor(claim: Claim, files: AttemptFiles, limit: number) {
+    this.claim = claim;
+    this.#limit = limit;
+    this.#reader = new OutputReader(files.log);
+    this.#file = new EventsFile(files.events);
+  }
+
+  grown(size: number): void {
+    this.#size = Math.max(this.#size, size);
+  }
+
+  /** It runs no more. @param tail the end of its output; where that is all of it, the file need not be read */
+  end(tail: string | null): void {
+    this.ended = true;
+    if (tail !== null && this.#position === 0 && Buffer.byteLength(tail) === this.#size) this.#finalText = tail;
+  }
+
+  /** There is something to tell. @param now the monotonic clock */
+  due(now: number): boolean {
+    const output = this.#backlog > 0 && (this.ended || this.#allowed(now) > 0);
+    return now >= this.notBefore && (this.#file.grown || output);
+  }
+
+  /** Also where it is not to be told yet. */
+  get pending(): boolean {
+    return this.#file.grown || this.#backlog > 0;
+  }
+
+  /** A look at the events file that costs 5 us where there is none. */
+  look(): void {
+    this.#file.look();
+  }
+
+  /** @param most bytes at most */
+  async draft(most: number): Promise<Draft> {
+    const now = monotonic();
+    const lines = this.#file.read(this.ended);
+    const own = this.#limited(lastProgress(lines.events));
+    const piece = await this.#piece(Math.min(most, this.ended ? LAST_TURN : Math.min(TURN, this.#allowed(now))));
+    const held = { id: this.claim.issue.id, token: this.claim.token };
+    const marks = this.#limited(lastProgress(piece.marks));
+    // The keeper counts what reached no file as well (a full disk): no look at once.
+    if (piece.told.length === 0 && !this.ended) this.notBefore = now + NOTHING_MS;
+    const told: Told[] = [...piece.told, ...marks, ...own].map((event) => ({ ...held, ...event }));
+    return {
+      told,
+      bytes: piece.end - piece.begin,
+      done: (before) => {
+        this.#file.done(lines);
+        this.#events += marks.length + own.length;
+        this.#position = piece.end;
+        this.#skipped = 0;
+        this.#open = piece.open;
+        for (const [i, size] of piece.sizes.entries()) this.#count({ ...size, seq: before + i + 1 }, now);
+      },
+    };
+  }
+
+  /** What is to be deleted, once enough of it has come together. @param done call it when that is done */
+  middle(): { readonly middle: Middle; readonly done: () => void } | null {
+    const most = this.#limit / 2;
+    if (this.#tailBytes <= most * 1.25) return null;
+    let [count, kept, bytes] = [0, this.#tailBytes, 0];
+    while (count < this.#tail.length - 1 && kept > most) {
+      const oldest = this.#tail[count++] as Kept;
+      kept -= oldest.bytes;
+      bytes += oldest.bytes + oldest.skipped;
+    }
+    const [first, last, next] = [this.#tail[0], this.#tail[count - 1], this.#tail[count]];
+    if (!first || !last || !next) return null;
+    const { issue, attempt } = this.claim;
+    const middle = { id: issue.id, attempt, from: first.seq, to: last.seq, next: next.seq, bytes };
+    return {
+      middle,
+      done: () => {
+        this.#tail.splice(0, count);
+        next.skipped += bytes;
+        this.#tailBytes = kept;
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.ended = true;
+    await this.#reader.close();
+  }
+
+  get #backlog(): number {
+    return this.#size - this.#position;
+  }
+
+  /** Bytes that may be told now: the head as fast as it can be read, what follows at a rate. */
+  #allowed(now: number): number {
+    const headLeft = this.#limit / 2 - this.#head;
+    if (headLeft > 0) return Math.max(PIECE, headLeft);
+    const earned = Math.min(TAIL_RATE, this.#allowance + ((now - this.#allowedAt) / 1000) * TAIL_RATE);
+    // Not by the byte.
+    return earned >= Math.min(PIECE, this.#backlog) ? earned : 0;
+  }
+
+  #count(piece: Kept, now: number): void {
+    if (this.#head < this.#limit / 2) {
+      this.#head += piece.bytes;
+      return;
+    }
+    this.#allowance = Math.min(TAIL_RATE, this.#allowance + ((now - this.#allowedAt) / 1000) * TAIL_RATE) - piece.bytes;
+    this.#allowedAt = now;
+    this.#tail.push(piece);
+    this.#tailBytes += piece.bytes;
+  }
+
+  /** Reads on, and cuts what was read into events. */
+  async #piece(most: number) {
+    const begin = this.#begin(most);
+    let skipped = this.#skipped + (begin - this.#position);
+    let open = skipped > 0 ? null : this.#open;
+    const told: { kind: 'output'; data: { offset: number; text: string; skipped?: number } }[] = [];
+    const sizes: Omit<Kept, 'seq'>[] = [];
+    const marks: ChildEvent[] = [];
+    let end = begin;
+    while (end < this.#size && end - begin < most) {
+      const chunk = await this.#chunk(end);
+      // Written to no file (a full disk), or dropped since: what is left of it is skipped.
+      if (!chunk) {
+        if (this.ended) end = this.#size;
+        break;
+      }
+      if (chunk.offset > end) [skipped, open] = [skipped + chunk.offset - end, null];
+      const last = this.ended && chunk.offset + chunk.bytes.length >= this.#size;
+      const bytes = chunk.bytes.subarray(0, last ? undefined : wholeCharacters(chunk.bytes));
+      if (bytes.length === 0) break;
+      end = chunk.offset + bytes.length;
+      const text = bytes.toString('utf8').replaceAll('\0', '\ufffd');
+      told.push({ kind: 'output', data: { offset: chunk.offset, text, ...(skipped > 0 ? { skipped } : {}) } });
+      sizes.push({ bytes: bytes.length, skipped });
+      skipped = 0;
+      const found = marksIn(text, open);
+      marks.push(...found.events);
+      open = found.open;
+    }
+    return { begin, end, told, sizes, marks, open };
+  }
+
+  async #chunk(position: number): Promise<{ offset: number; bytes: Buffer } | null> {
+    if (this.#finalText !== null && position < this.#size) {
+      const all = Buffer.from(this.#finalText);
+      return { offset: position, bytes: all.subarray(position, position + PIECE) };
+    }
+    return this.#reader.read(position, PIECE);
+  }
+
+  /** Where to read on: further down where the flow is too fast to follow, or where the rest is more than its last turn. */
+  #begin(most: number): number {
+    const behind = this.#backlog;
+    const past = this.#head >= this.#limit / 2;
+    if (past && (behind > FAR_BEHIND || (this.ended && behind > most))) return this.#size - TAIL_RATE;
+    if (this.ended && behind > LAST_TURN) return this.#size - TAIL_RATE;
+    return this.#position;
+  }
+
+  /** A command that tells without end is told to stop, once. */
+  #limited(events: readonly ChildEvent[]): readonly ChildEvent[] {
+    const room = MOST_EVENTS - this.#events;
+    if (events.length <= room) return events;
+    if (room <= 0) return [];
+    return [...events.slice(0, room - 1), warning(`more than ${MOST_EVENTS} events: the rest is left out`)];
+  }
+}
+
+/** Of several in one go only the last is worth a row. */
+function lastProgress(events: readonly ChildEvent[]): readonly ChildEvent[] {
+  const last = events.findLastIndex(({ kind }) => kind === 'progress');
+  return events.filter(({ kind }, i) => kind !== 'progress' || i === last);
+}
