@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CapeError } from './core/errors.js';
 import { type Attempt, type Issue, isFinal, workerIdSchema } from './core/issue.js';
-import { connect } from './db/connect.js';
+import { connect, type Queryable } from './db/connect.js';
 import { explainFailure } from './db/explain.js';
 import { failureOf } from './db/failure.js';
 import { whyMissing } from './db/schema.js';
@@ -10,6 +10,7 @@ import { enqueue } from './queue/enqueue.js';
 import { checkNewIssue, type NewIssue } from './queue/new-issue.js';
 import { assign, type Cancelled, cancel, noSuchIssue, type Retried, remove, retry } from './queue/operate.js';
 import { type Pauses, pause, pauses, resume } from './queue/pause.js';
+import { pruneHistory } from './queue/prune.js';
 import { attempts, get, type ListFilter, list, type Stats, stats } from './queue/read.js';
 import { listWorkers, type WorkerRow } from './queue/workers.js';
 
@@ -64,6 +65,8 @@ export interface CapeClient {
   resume(worker?: string): Promise<void>;
   /** Who is paused now. */
   pauses(): Promise<Pauses>;
+  /** Deletes events and attempts from more than so many days ago, in small batches; issues stay. @returns how many */
+  prune(days: number): Promise<{ readonly events: number; readonly attempts: number }>;
   /** Waits until an issue is completed, failed or cancelled. @returns it as it ended */
   wait(id: number, options?: WaitOptions): Promise<Issue>;
   /** Closes the connections; later calls reject. */
@@ -108,9 +111,22 @@ export function createClient(options: ClientOptions): CapeClient {
     pause: async (worker) => asked(pause(db, worker === undefined ? null : checkWorker(worker))),
     resume: async (worker) => asked(resume(db, worker === undefined ? null : checkWorker(worker))),
     pauses: () => asked(pauses(db)),
+    prune: (days) => asked(pruneAll(db, days)),
     wait: (id, waiting = {}) => asked(waitFor(() => found(id), waiting)),
     close: () => db.close(),
   };
+}
+
+async function pruneAll(db: Queryable, days: number): Promise<{ events: number; attempts: number }> {
+  const all = { events: 0, attempts: 0 };
+  let next: string | null = null;
+  do {
+    const step = await pruneHistory(db, days, next);
+    all.events += step.events;
+    all.attempts += step.attempts;
+    next = step.next;
+  } while (next !== null);
+  return all;
 }
 
 /** Reading one row by its key is cheap; a notification at every end would cost each settle a lock on the whole server. */

@@ -66,6 +66,11 @@ export const COMMANDS: readonly Listed[] = [
     load: async () => (await import('./migrate.js')).migrate,
   },
   {
+    name: 'prune',
+    about: 'Delete events and attempts of long ago',
+    load: async () => (await import('./prune.js')).prune,
+  },
+  {
     name: 'service install',
     about: 'Install a worker as a service, or bring one up to date',
     load: async () => (await import('./service-install.js')).install,

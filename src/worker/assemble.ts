@@ -188,6 +188,7 @@ export function assemble(
   });
   const upkeep = new Upkeep({
     ...{ db: leases, neighbours, outage, log, intervalMs, logDir: tools.logDir, issueLogDays: config.issueLogDays },
+    historyDays: config.historyDays,
     rescuer: new Rescuer(leases, intervalMs + config.grace + LEASE_MARGIN_MS, log),
     onPromoted: () => loop.look(),
   });

@@ -4,6 +4,7 @@ import { failureOf } from '../db/failure.js';
 import { monotonic } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { promote } from '../queue/promote.js';
+import { pruneHistory } from '../queue/prune.js';
 import type { Neighbours } from './neighbours.js';
 import { type Outage, pauseBeforeTry } from './outage.js';
 import { pruneIssueLogs, pruneVerdicts } from './prune.js';
@@ -18,6 +19,8 @@ export interface UpkeepParts {
   readonly log: Log;
   readonly logDir: string;
   readonly issueLogDays: number;
+  /** Days that events and attempts are kept, 0 = for ever. */
+  readonly historyDays: number;
   /** How often others' rows are looked at where nothing says when, milliseconds. */
   readonly intervalMs: number;
   /** Rows became claimable. */
@@ -32,6 +35,8 @@ const NEIGHBOURS_MS = 1000;
 /** The same where there are none: whoever is alone has nothing to look at, and is not to wake for it. */
 const ALONE_MS = 5000;
 const PRUNE_MS = 3_600_000;
+/** Between two batches of old events and attempts. */
+const PRUNE_BATCH_MS = 100;
 
 export class Upkeep {
   readonly #parts: UpkeepParts;
@@ -42,10 +47,16 @@ export class Upkeep {
   #rescueAt = 0;
   #checkAt = 0;
   #pruneAt: number;
+  #historyAt: number;
+  /** Where the next batch of old events begins. */
+  #historyPlace: string | null = null;
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
     this.#pruneAt = monotonic() + 60_000 * Math.random();
+    // Not all workers of a fleet at once: the first to come deletes, the others find nothing.
+    this.#historyAt =
+      parts.historyDays > 0 ? monotonic() + 60_000 + PRUNE_MS * Math.random() : Number.POSITIVE_INFINITY;
   }
 
   /** A row was parked, or may have been: promotion is due in `ms` at the latest. */
@@ -69,7 +80,7 @@ export class Upkeep {
           this.#parts.outage.over('the upkeep');
           this.#tries = 0;
         }
-        const next = Math.min(this.#promoteAt, this.#rescueAt, this.#checkAt, this.#pruneAt);
+        const next = Math.min(this.#promoteAt, this.#rescueAt, this.#checkAt, this.#pruneAt, this.#historyAt);
         await this.#bell.sleep(next - monotonic());
       } catch (error) {
         const failure = failureOf(error);
@@ -99,6 +110,7 @@ export class Upkeep {
       void neighbours.check().catch((error) => this.#parts.log.debug(`neighbours: ${failureOf(error).message}`));
     }
     if (time >= this.#pruneAt) await this.#prune();
+    if (time >= this.#historyAt) await this.#pruneHistory();
     return asks;
   }
 
@@ -110,6 +122,18 @@ export class Upkeep {
     if (promoted > 0) this.#parts.onPromoted();
     const wait = promoted === PROMOTE_LIMIT ? 0 : Math.min(nextMs ?? Number.POSITIVE_INFINITY, intervalMs);
     this.#promoteAt = Math.min(this.#promoteAt, monotonic() + Math.max(0, wait));
+  }
+
+  async #pruneHistory(): Promise<void> {
+    this.#historyAt = monotonic() + PRUNE_MS;
+    try {
+      const step = await pruneHistory(this.#parts.db, this.#parts.historyDays, this.#historyPlace);
+      this.#historyPlace = step.next;
+      if (step.next !== null) this.#historyAt = monotonic() + PRUNE_BATCH_MS;
+    } catch (error) {
+      // A role without the right to, say, is no reason to stop rescuing.
+      this.#parts.log.warn(`old events and attempts can't be deleted: ${failureOf(error).message}`);
+    }
   }
 
   async #prune(): Promise<void> {

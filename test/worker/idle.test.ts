@@ -50,6 +50,7 @@ test('an issue that is parked while promotion is under way is promoted in time',
     log: silent,
     logDir: '/nonexistent',
     issueLogDays: 0,
+    historyDays: 0,
     intervalMs: 15_000,
     onPromoted: () => {},
   });
