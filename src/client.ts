@@ -7,14 +7,15 @@ import { explainFailure } from './db/explain.js';
 import { failureOf } from './db/failure.js';
 import { whyMissing } from './db/schema.js';
 import { enqueue } from './queue/enqueue.js';
+import { type ListedIssue, type ListFilter, list, type Page, type PageFilter, page } from './queue/list.js';
 import { checkNewIssue, type NewIssue } from './queue/new-issue.js';
 import { assign, type Cancelled, cancel, noSuchIssue, type Retried, remove, retry } from './queue/operate.js';
 import { type Pauses, pause, pauses, resume } from './queue/pause.js';
 import { pruneHistory } from './queue/prune.js';
-import { attempts, get, type ListFilter, list, type Stats, stats } from './queue/read.js';
+import { attempts, get, type Stats, stats } from './queue/read.js';
 import { listWorkers, type WorkerRow } from './queue/workers.js';
 
-export type { Cancelled, ListFilter, NewIssue, Pauses, Retried, Stats, WorkerRow };
+export type { Cancelled, ListedIssue, ListFilter, NewIssue, Page, PageFilter, Pauses, Retried, Stats, WorkerRow };
 
 export interface ClientOptions {
   /** `postgres://user:password@host:port/database`. */
@@ -45,6 +46,8 @@ export interface CapeClient {
   get(id: number): Promise<Issue>;
   /** Newest first, 50 unless the filter's `limit` says otherwise. */
   list(filter?: ListFilter): Promise<Issue[]>;
+  /** The same a page at a time, in milliseconds each: where no index serves the filter a page may be short and says so. */
+  page(filter?: PageFilter): Promise<Page>;
   /** Oldest first; a running one is the last and has no `ended_at`. */
   attempts(id: number): Promise<Attempt[]>;
   /** Runs an ended issue again with fresh counts, or a parked one now. */
@@ -101,6 +104,7 @@ export function createClient(options: ClientOptions): CapeClient {
       ),
     get: (id) => asked(found(id)),
     list: (filter) => asked(list(db, filter)),
+    page: (filter) => asked(page(db, filter)),
     attempts: async (id) => asked(attempts(db, checkId(id))),
     retry: async (id) => asked(retry(db, checkId(id))),
     cancel: async (id) => asked(cancel(db, checkId(id))),

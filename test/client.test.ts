@@ -24,6 +24,9 @@ test('adds, lists, changes and deletes issues', async () => {
   const [a, b] = (await client.addMany([{ description: 'a' }, { description: 'b', priority: 3 }])) as [number, number];
   expect(await client.get(b)).toMatchObject({ id: b, priority: 3, status: 'pending' });
   expect((await client.list({ limit: 2 })).map(({ id }) => id)).toEqual([b, a]);
+  const first = await client.page({ limit: 1 });
+  expect(first).toMatchObject({ items: [{ id: b }], complete: true });
+  expect(await client.page({ limit: 1, cursor: first.next })).toMatchObject({ items: [{ id: a }], next: null });
   await client.assign(a, 'w-2');
   expect(await client.cancel(b)).toEqual({ state: 'cancelled' });
   expect(await client.retry(b)).toBe('again');

@@ -1,46 +1,18 @@
 /** What people and programs look at. Nothing here locks or changes a row. */
-import type { Attempt, Issue, Status } from '../core/issue.js';
+import type { Attempt, Issue } from '../core/issue.js';
 import type { Queryable } from '../db/connect.js';
 import { STALE_SECONDS } from './workers.js';
 
 // By name: tables that were adopted have columns of their own, in an order of their own.
-const COLUMNS = `
+export const ISSUE_COLUMNS = `
   id, description, status, assigned_worker_id, created_at, updated_at, started_at, completed_at, priority, run_at,
   target_worker_id, max_attempts, timeout_seconds, attempt, failures, crashes, snoozes, generation, result, last_error,
   type, params, key`;
 
 /** One issue, or undefined. */
 export async function get(db: Queryable, id: number): Promise<Issue | undefined> {
-  const [row] = await db.query<Issue>(`select ${COLUMNS} from cape_issues where id = $1`, [id]);
+  const [row] = await db.query<Issue>(`select ${ISSUE_COLUMNS} from cape_issues where id = $1`, [id]);
   return row;
-}
-
-/** Which issues to list; all conditions hold together. */
-export interface ListFilter {
-  /** One status, or any of several. */
-  readonly status?: Status | readonly Status[] | undefined;
-  /** Issues directed to it, or that it runs or ran last. */
-  readonly worker?: string | undefined;
-  /** Part of the description, in any case. */
-  readonly search?: string | undefined;
-  /** At most so many, default 50. */
-  readonly limit?: number | undefined;
-}
-
-// Newest first, because the primary key serves that: with a million rows the first 50 come in a millisecond, while
-// "unfinished first" sorts them all.
-const LIST = `
-  select ${COLUMNS} from cape_issues
-   where ($1::text is null or status = any(string_to_array($1, ',')))
-     and ($2::text is null or assigned_worker_id = $2 or target_worker_id = $2)
-     and ($3::text is null or strpos(lower(description), lower($3)) > 0)
-   order by id desc limit $4::int`;
-
-/** Issues that match, newest first. */
-export function list(db: Queryable, filter: ListFilter = {}): Promise<Issue[]> {
-  const { status, worker = null, search = null, limit = 50 } = filter;
-  const statuses = status === undefined ? null : [status].flat().join(',');
-  return db.query<Issue>(LIST, [statuses, worker, search, limit]);
 }
 
 // The running attempt is its lease; where its output goes is told by its worker's row, as for a file of history.

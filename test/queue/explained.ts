@@ -53,3 +53,26 @@ export function expectNarrow(nodes: readonly Plan[]): void {
 const LARGE = ['cape_issues', 'cape_attempts'];
 
 export const indexes = (nodes: readonly Plan[]) => new Set(nodes.map((node) => node['Index Name']));
+
+/** The same for what sends several statements, in a transaction or not, as they are answered: a plan for each. */
+export async function everyPlan(db: Database, verb: (db: Database) => Promise<unknown>): Promise<Plan[][]> {
+  const plans: Plan[][] = [];
+  const explaining = (to: Queryable): Queryable => ({
+    query: async <R extends object>(text: string, params: readonly Param[] = []) => {
+      const [row] = await to.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
+        `explain (analyze, format json) ${text}`,
+        params,
+      );
+      plans.push(flat(row!['QUERY PLAN'][0].Plan));
+      return to.query<R>(text, params);
+    },
+  });
+  await verb({
+    ...explaining(db),
+    schema: db.schema,
+    pooled: db.pooled,
+    transaction: (work) => db.transaction((tx) => work(explaining(tx))),
+    close: () => db.close(),
+  });
+  return plans;
+}

@@ -5,7 +5,7 @@ import { claim, nextToClaim } from '../../src/queue/claim.js';
 import { anythingPendingFor, unfinishedAmong } from '../../src/queue/drain.js';
 import { beat } from '../../src/queue/lease.js';
 import { promote } from '../../src/queue/promote.js';
-import { attempts, get, list } from '../../src/queue/read.js';
+import { attempts, get } from '../../src/queue/read.js';
 import { expired, reclassify, rescue } from '../../src/queue/rescue.js';
 import { settle, settledOrHeld } from '../../src/queue/settle.js';
 import { settleAndClaim } from '../../src/queue/settle-claim.js';
@@ -134,7 +134,6 @@ test('what is asked beside the work, and the first page of a list, reads as litt
     [(queryable) => unfinishedAmong(queryable, some), 'cape_issues_pkey'],
     [(queryable) => get(queryable, 5_500_000), 'cape_issues_pkey'],
     [(queryable) => attempts(queryable, 100), 'cape_attempts_pkey'],
-    [(queryable) => list(queryable), 'cape_issues_pkey'],
   ];
   for (const [verb, index] of asked) {
     const nodes = await plan(verb);

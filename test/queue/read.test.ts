@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { enqueue } from '../../src/queue/enqueue.js';
-import { attempts, get, list, oddities, stats } from '../../src/queue/read.js';
+import { list } from '../../src/queue/list.js';
+import { attempts, get, oddities, stats } from '../../src/queue/read.js';
 import { settle } from '../../src/queue/settle.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type Actor, actor, claimAs, done, ended, requeued } from './actors.js';
