@@ -12,10 +12,24 @@ import { checkNewIssue, type NewIssue } from './queue/new-issue.js';
 import { assign, type Cancelled, cancel, noSuchIssue, type Retried, remove, retry } from './queue/operate.js';
 import { type Pauses, pause, pauses, resume } from './queue/pause.js';
 import { pruneHistory } from './queue/prune.js';
-import { attempts, get, type Stats, stats } from './queue/read.js';
+import { attempts, get } from './queue/read.js';
+import { type Stats, stats } from './queue/stats.js';
+import { type History, history } from './queue/throughput.js';
 import { listWorkers, type WorkerRow } from './queue/workers.js';
 
-export type { Cancelled, ListedIssue, ListFilter, NewIssue, Page, PageFilter, Pauses, Retried, Stats, WorkerRow };
+export type {
+  Cancelled,
+  History,
+  ListedIssue,
+  ListFilter,
+  NewIssue,
+  Page,
+  PageFilter,
+  Pauses,
+  Retried,
+  Stats,
+  WorkerRow,
+};
 
 export interface ClientOptions {
   /** `postgres://user:password@host:port/database`. */
@@ -60,8 +74,13 @@ export interface CapeClient {
   delete(id: number): Promise<void>;
   /** Every worker that was ever seen, by id; `stopped_at` and `silent_ms` say how it is. */
   workers(): Promise<WorkerRow[]>;
-  /** Counts by status, what ended in the last hour, and what waits for workers that are not there. */
+  /**
+   * Counts by status, what ended in the last hour, and what waits for workers that are not there. In milliseconds: of
+   * many rows some numbers are estimates, and `estimated` names them.
+   */
   stats(): Promise<Stats>;
+  /** What ended in each minute (or longer, past an hour) of the last so many minutes: 1 to 10,080, default 60. */
+  history(minutes?: number): Promise<History>;
   /** Stops claiming, for one worker or for all; running issues go on. Remembered for workers not started yet. */
   pause(worker?: string): Promise<void>;
   /** Ends the pause of one worker, or every pause. While all are paused, resuming one of them changes nothing. */
@@ -112,6 +131,7 @@ export function createClient(options: ClientOptions): CapeClient {
     delete: async (id) => asked(remove(db, checkId(id))),
     workers: () => asked(listWorkers(db)),
     stats: () => asked(stats(db)),
+    history: async (minutes) => asked(history(db, minutes)),
     pause: async (worker) => asked(pause(db, worker === undefined ? null : checkWorker(worker))),
     resume: async (worker) => asked(resume(db, worker === undefined ? null : checkWorker(worker))),
     pauses: () => asked(pauses(db)),

@@ -3,6 +3,7 @@ export {
   type CapeClient,
   type ClientOptions,
   createClient,
+  type History,
   type ListedIssue,
   type ListFilter,
   type NewIssue,

@@ -31,8 +31,9 @@ export const status = command<{ readonly json?: boolean }>({
       print(`\nworker ${oneLine(id)} is paused: cape-worker resume --worker ${oneLine(id)}`);
     for (const { worker_id, issues, seen } of stats.stranded) {
       const why = seen ? 'is not running' : 'has never been seen';
+      const least = stats.estimated.includes('stranded') ? 'at least ' : '';
       print(
-        `\n${issues} pending for worker ${oneLine(worker_id)}, which ${why}: start it, or cape-worker issues assign`,
+        `\n${least}${issues} pending for worker ${oneLine(worker_id)}, which ${why}: start it, or cape-worker issues assign`,
       );
     }
     return EXIT.ok;
@@ -51,16 +52,19 @@ function hintsOn(workers: readonly WorkerRow[], stats: Stats): string[] {
   return hints;
 }
 
+type CountName = Exclude<keyof Stats, 'stranded' | 'estimated'>;
+
 function fieldsOf(stats: Stats): [string, string][] {
-  const parked = stats.parked === 0 ? '' : `, ${stats.parked} of them later`;
+  const number = (name: CountName) => `${stats.estimated.includes(name) ? 'about ' : ''}${stats[name]}`;
+  const parked = stats.parked === 0 ? '' : `, ${number('parked')} of them later`;
   const oldest = stats.oldest_pending_seconds;
   const fields: [string, string][] = [
-    ['pending', `${stats.pending}${parked}`],
+    ['pending', `${number('pending')}${parked}`],
     ['oldest pending', oldest === null ? '-' : `${durationText(Math.max(0, oldest) * 1000)} ago`],
-    ['started', String(stats.started)],
-    ['completed', `${stats.completed} (${stats.completed_last_hour} in the last hour)`],
-    ['failed', `${stats.failed} (${stats.failed_last_hour} in the last hour)`],
-    ['cancelled', String(stats.cancelled)],
+    ['started', number('started')],
+    ['completed', `${number('completed')} (${number('completed_last_hour')} in the last hour)`],
+    ['failed', `${number('failed')} (${number('failed_last_hour')} in the last hour)`],
+    ['cancelled', number('cancelled')],
   ];
   if (stats.other > 0) fields.push(['other statuses', `${stats.other}, which no worker touches`]);
   return fields;

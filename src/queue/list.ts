@@ -3,6 +3,7 @@ import { CapeError } from '../core/errors.js';
 import { type Issue, STATUSES, type Status } from '../core/issue.js';
 import type { Database, Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
+import { byIndex } from './by-index.js';
 import { ended, everything, inHand, type Source, waiting } from './list-sources.js';
 import { ISSUE_COLUMNS } from './read.js';
 
@@ -113,27 +114,19 @@ async function slicesOf(db: Database, walk: Walk, statuses: readonly Status[] | 
   // A worker's rows of all statuses: with a million newer ones pending, a walk down the primary key would meet only those.
   const wanted = statuses ?? (walk.filter.worker === undefined ? null : STATUSES);
   const byKey = async (tx: Queryable, patient: Walk) => [(await along(tx, everything(statuses), patient)) as Slice];
-  if (wanted === null) return byIndex(db, walk, byKey);
+  if (wanted === null) return byIndexWithin(db, walk, byKey);
   try {
-    return await byIndex(db, walk, (tx, patient) => byStatus(tx, wanted, patient));
+    return await byIndexWithin(db, walk, (tx, patient) => byStatus(tx, wanted, patient));
   } catch (error) {
     // A producer may read the issues and not the leases.
     if (failureOf(error).code !== '42501') throw error;
-    return byIndex(db, walk, byKey);
+    return byIndexWithin(db, walk, byKey);
   }
 }
 
-/**
- * With statistics that are behind, the planner would collect and sort what it takes for few rows; and a client's
- * connection has no settings of its own, nor can it have any behind a pooler: hence for one transaction.
- */
-function byIndex<T>(db: Database, walk: Walk, work: (tx: Queryable, patient: Walk) => Promise<T>): Promise<T> {
-  return db.transaction(async (tx) => {
-    const sent = performance.now();
-    await tx.query(`select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)`);
-    // Far from the database, 8 ms would be over with the first answer.
-    return work(tx, { ...walk, until: walk.until + 4 * (performance.now() - sent) });
-  });
+/** The time that the answers take to travel is not counted: far from the database, 8 ms would be over with the first. */
+function byIndexWithin<T>(db: Database, walk: Walk, work: (tx: Queryable, patient: Walk) => Promise<T>): Promise<T> {
+  return byIndex(db, (tx, answerMs) => work(tx, { ...walk, until: walk.until + 4 * answerMs }));
 }
 
 /** From the places that hold all rows of a status to the one that may have to search: it then stops at what they gave. */

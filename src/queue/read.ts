@@ -1,7 +1,6 @@
 /** What people and programs look at. Nothing here locks or changes a row. */
 import type { Attempt, Issue } from '../core/issue.js';
 import type { Queryable } from '../db/connect.js';
-import { STALE_SECONDS } from './workers.js';
 
 // By name: tables that were adopted have columns of their own, in an order of their own.
 export const ISSUE_COLUMNS = `
@@ -30,54 +29,6 @@ const ATTEMPTS = `
 /** The attempts of an issue, oldest first; a running one is the last and has no `ended_at`. */
 export function attempts(db: Queryable, id: number): Promise<Attempt[]> {
   return db.query<Attempt>(ATTEMPTS, [id]);
-}
-
-/** How the queue is doing. */
-export interface Stats {
-  readonly pending: number;
-  /** Of the pending ones, those that wait for a time to come. */
-  readonly parked: number;
-  readonly started: number;
-  readonly completed: number;
-  readonly failed: number;
-  readonly cancelled: number;
-  /** Rows with a status that is none of ours; no worker touches them. */
-  readonly other: number;
-  /** Seconds since the oldest issue that could run now was added; null where there is none. */
-  readonly oldest_pending_seconds: number | null;
-  readonly completed_last_hour: number;
-  readonly failed_last_hour: number;
-  /** Pending issues directed to workers that are not there to take them. */
-  readonly stranded: readonly { readonly worker_id: string; readonly issues: number; readonly seen: boolean }[];
-}
-
-// One pass over the table: there is no index for these numbers, and each separate count would be a pass of its own.
-const COUNTS = `
-  select count(*) filter (where status = 'pending')::int as pending,
-         count(*) filter (where status = 'pending' and run_at is not null)::int as parked,
-         count(*) filter (where status = 'started')::int as started,
-         count(*) filter (where status = 'completed')::int as completed,
-         count(*) filter (where status = 'failed')::int as failed,
-         count(*) filter (where status = 'cancelled')::int as cancelled,
-         count(*) filter (where status not in ('pending', 'started', 'completed', 'failed', 'cancelled'))::int as other,
-         extract(epoch from now() - min(created_at) filter (where status = 'pending' and run_at is null))::float8
-           as oldest_pending_seconds,
-         count(*) filter (where status = 'completed' and completed_at > now() - interval '1 hour')::int
-           as completed_last_hour,
-         count(*) filter (where status = 'failed' and completed_at > now() - interval '1 hour')::int as failed_last_hour
-    from cape_issues`;
-
-const STRANDED = `
-  select i.assigned_worker_id as worker_id, count(*)::int as issues, bool_or(w.id is not null) as seen
-    from cape_issues i left join cape_workers w on w.id = i.assigned_worker_id
-   where i.status = 'pending' and i.assigned_worker_id is not null
-     and (w.id is null or w.stopped_at is not null or w.heartbeat_at < now() - ${STALE_SECONDS} * interval '1 second')
-   group by 1 order by 1`;
-
-export async function stats(db: Queryable): Promise<Stats> {
-  const [counts] = await db.query<Omit<Stats, 'stranded'>>(COUNTS);
-  const stranded = await db.query<Stats['stranded'][number]>(STRANDED);
-  return { ...(counts as Omit<Stats, 'stranded'>), stranded };
 }
 
 /** What no worker will ever repair by itself. */

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { enqueue } from '../../src/queue/enqueue.js';
 import { list } from '../../src/queue/list.js';
-import { attempts, get, oddities, stats } from '../../src/queue/read.js';
+import { attempts, get, oddities } from '../../src/queue/read.js';
 import { settle } from '../../src/queue/settle.js';
+import { stats } from '../../src/queue/stats.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type Actor, actor, claimAs, done, ended, requeued } from './actors.js';
 
