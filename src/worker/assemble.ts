@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { type Config, LEASE_MARGIN_MS, renewalInterval } from '../config.js';
 import type { OutcomeKind } from '../core/outcome.js';
 import type { Database } from '../db/connect.js';
+import { monotonic } from '../execution/clock.js';
 import type { ResolvedCommand } from '../execution/command.js';
 import type { Executor } from '../execution/spec.js';
 import type { Log } from '../log.js';
@@ -19,6 +20,7 @@ import { KeptVerdicts } from './kept-verdicts.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { LoopWatch, type WatchedLoop } from './loop-watch.js';
 import { Neighbours } from './neighbours.js';
+import type { Observers } from './observer.js';
 import type { Outage } from './outage.js';
 import { OutputRelay } from './output-relay.js';
 import { timeoutOf } from './plan.js';
@@ -50,6 +52,7 @@ export interface WorkerOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stopping: Stopping;
   readonly board: StateBoard;
+  readonly observers: Observers;
 }
 
 /** Claims and settles on one connection, renews on another: a renewal never waits behind a claim. */
@@ -92,7 +95,7 @@ export function assemble(
   base: Base,
   outage: Outage,
 ): Crew {
-  const { config, workerId, instance, log, board, claimAhead } = options;
+  const { config, workerId, instance, log, board, claimAhead, observers } = options;
   const { queue, beside, leases } = connections;
   const bell = new Bell();
   const gate = new Gate(log);
@@ -105,7 +108,7 @@ export function assemble(
     unrunnableMs: UNRUNNABLE_MS,
   };
   const pace = new ClaimPace(config.concurrency, config.once ? 0 : claimAhead, options.handler ? new Suspects() : null);
-  const starter = makeStarter(options, tools, base.databaseId);
+  const starter = observers.over(makeStarter(options, tools, base.databaseId));
   const relay = tools.executor ? new OutputRelay({ db: beside, log, limit: config.outputEvents }) : undefined;
   if (tools.executor && relay) tools.executor.onOutput = (grown) => relay.grown(grown);
   const attempts = new Attempts({
@@ -115,7 +118,8 @@ export function assemble(
     log,
     slots: config.concurrency,
     ...(relay ? { relay } : {}),
-    onEnded: (outcome, ranMs) => {
+    onEnded: (outcome, ranMs, claim) => {
+      observers.tell('ended', claim, outcome, ranMs);
       kept?.watch();
       if (ranMs !== null) pace.ended(ranMs);
       if (outcome.kind === 'unrunnable') gate.failed(outcome.error ?? 'unknown');
@@ -139,8 +143,11 @@ export function assemble(
     attempts,
     log,
     (ms) => upkeep.promoteIn(ms),
-    ({ verdict }) => {
-      if (verdict.action === 'finish' && verdict.status === 'completed') board.completedOne();
+    (settlement, isLost) => {
+      observers.tell('settled', settlement, isLost);
+      const { verdict } = settlement;
+      if (isLost) board.touch();
+      else if (verdict.action === 'finish' && verdict.status === 'completed') board.completedOne();
       else board.touch();
     },
     (settlements) => relay?.beforeSettling(settlements) ?? null,
@@ -150,7 +157,10 @@ export function assemble(
     ...{ db: queue, attempts, settler, unclear, pace, mark, gate, outage, bell, workerId, instance, trustMs },
     exchange: new Exchange({ db: queue, beside, settler, unclear }),
     unclaimable: new Unclaimable(queue, log),
-    onClaimed: (sentAt) => keeper.claimed(sentAt),
+    onClaimed: (sentAt, claims) => {
+      observers.tell('claimed', claims, monotonic() - sentAt.mono);
+      keeper.claimed(sentAt);
+    },
     leaseMs: config.lease,
     pollMs: config.pollInterval,
     once: config.once,
@@ -182,14 +192,15 @@ export function assemble(
     },
   });
   const delivery = new VerdictDelivery(leases, origin, log, (ms) => upkeep.promoteIn(ms));
-  const neighbours = new Neighbours(leases, base.machine, instance, delivery, log);
+  const onRescued = (issues: number) => observers.tell('rescued', issues);
+  const neighbours = new Neighbours(leases, base.machine, instance, delivery, log, onRescued);
   const recovery = new StartRecovery({
     ...{ delivery, dir, instance, neighbours, outage, previous: base.previous, trees: base.trees },
   });
   const upkeep = new Upkeep({
     ...{ db: leases, neighbours, outage, log, intervalMs, logDir: tools.logDir, issueLogDays: config.issueLogDays },
     historyDays: config.historyDays,
-    rescuer: new Rescuer(leases, intervalMs + config.grace + LEASE_MARGIN_MS, log),
+    rescuer: new Rescuer(leases, intervalMs + config.grace + LEASE_MARGIN_MS, log, onRescued),
     onPromoted: () => loop.look(),
   });
   const watch = new LoopWatch(watchedLoops(loop, keeper, attempts, config), (stuck) => {
@@ -239,7 +250,7 @@ function runningOf(attempts: Attempts, config: Config): RunningIssue[] {
 }
 
 function makeStarter(
-  { config, workerId, handler, log, environment }: WorkerOptions,
+  { config, workerId, handler, log, environment, observers }: WorkerOptions,
   tools: Tools,
   database: string,
 ): Starter {
@@ -253,6 +264,7 @@ function makeStarter(
     log,
     command,
     environment,
+    variables: () => observers.variables(),
     workingDir,
     logDir,
     databaseId: database,

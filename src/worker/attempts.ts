@@ -25,7 +25,7 @@ export interface AttemptsParts {
   /** Claims that are taken while so many run wait. Default: none waits. */
   readonly slots?: number;
   /** Called when an attempt has ended and waits to be settled. @param ranMs how long it ran; null where it never began */
-  readonly onEnded: (outcome: Outcome, ranMs: number | null) => void;
+  readonly onEnded: (outcome: Outcome, ranMs: number | null, claim: Claim) => void;
   /** Carries what commands print into the database. */
   readonly relay?: Pick<OutputRelay, 'begin' | 'ended' | 'forget'>;
   /** Called when something has begun to run, or runs no more. */
@@ -163,7 +163,7 @@ export class Attempts {
         logHost: files ? host : null,
       });
     }
-    onEnded(outcome, ranMs);
+    onEnded(outcome, ranMs, claim);
     this.#parts.onRunning?.();
     this.#fillSoon();
   }

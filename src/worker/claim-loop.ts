@@ -42,7 +42,7 @@ export interface ClaimLoopParts {
   readonly trustMs: number;
   readonly pollMs: number;
   /** Told of claims that have been started, with the time before they were sent. */
-  readonly onClaimed: (sentAt: Deadline) => void;
+  readonly onClaimed: (sentAt: Deadline, claims: readonly Claim[]) => void;
   /** Leave after one issue. */
   readonly once: boolean;
   /** Leave when nothing that this worker may run is pending. */
@@ -194,9 +194,9 @@ export class ClaimLoop {
       onClaimed: (answer) => {
         this.#lookout.answered(look, answer, free);
         if (answer.claims.length === 0) return;
+        this.#parts.onClaimed(base, answer.claims);
         this.#take(answer.claims, until);
         this.#claimedOne = true;
-        this.#parts.onClaimed(base);
       },
       onRefused: (error) => this.#goRound(error, free, hint === START),
     });

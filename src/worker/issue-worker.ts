@@ -6,9 +6,11 @@ import { CapeError, messageOf } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { type Log, silent } from '../log.js';
 import type { Handler } from './handler.js';
+import { Observers, type WorkerObserver } from './observer.js';
 import { runWorker } from './run-worker.js';
 import { StateBoard, type StateObserver } from './state.js';
 import { Stopping } from './stopping.js';
+import { tracer } from './tracer.js';
 
 export interface WorkerParts {
   readonly databaseUrl: string;
@@ -25,6 +27,8 @@ export interface WorkerParts {
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   /** Told what the worker is doing, whenever that changes. */
   readonly onState?: StateObserver | undefined;
+  /** Told what happens in the worker, as it happens: for counting it. */
+  readonly observer?: WorkerObserver | undefined;
 }
 
 /**
@@ -45,7 +49,15 @@ function checkClaimAhead(value: number | undefined, handler: Handler | undefined
     throw new CapeError('usage', `claimAhead: got ${value}; must be a whole number from 0 to ${MOST_AHEAD}`);
 }
 
-const PARTS = ['databaseUrl', 'handler', 'claimAhead', 'log', 'environment', 'onState'] satisfies (keyof WorkerParts)[];
+const PARTS = [
+  'databaseUrl',
+  'handler',
+  'claimAhead',
+  'log',
+  'environment',
+  'onState',
+  'observer',
+] satisfies (keyof WorkerParts)[];
 
 /** A name with a typo in it would leave the default in force, without a word where no compiler looks. */
 function checkNames(settings: object): void {
@@ -68,7 +80,16 @@ export class IssueWorker {
 
   /** @throws CapeError for an option that is missing, unknown or not allowed */
   constructor(options: IssueWorkerOptions) {
-    const { databaseUrl, handler, claimAhead, log = silent, environment = {}, onState, ...settings } = options;
+    const {
+      databaseUrl,
+      handler,
+      claimAhead,
+      log = silent,
+      environment = {},
+      onState,
+      observer,
+      ...settings
+    } = options;
     checkNames(settings);
     checkClaimAhead(claimAhead, handler);
     this.#config =
@@ -80,7 +101,7 @@ export class IssueWorker {
       );
     }
     this.#workerId = this.#config.workerId;
-    this.#parts = { databaseUrl, handler, claimAhead, log, environment };
+    this.#parts = { databaseUrl, handler, claimAhead, log, environment, observer };
     this.#board = new StateBoard(onState, (error) =>
       log.error(`the observer of the worker's state: ${messageOf(error)}`),
     );
@@ -116,7 +137,9 @@ export class IssueWorker {
     if (this.#running)
       throw new CapeError('refused', 'this worker runs already; make another one with an id of its own');
     this.#running = true;
-    const { databaseUrl, handler, claimAhead = CLAIM_AHEAD, log = silent, environment = {} } = this.#parts;
+    const { databaseUrl, handler, claimAhead = CLAIM_AHEAD, log = silent, environment = {}, observer } = this.#parts;
+    const traced = await tracer();
+    const watching = [observer, traced].flatMap((one) => (one ? [one] : []));
     await runWorker({
       config: this.#config,
       workerId: this.#workerId,
@@ -128,6 +151,7 @@ export class IssueWorker {
       environment,
       stopping: this.#stopping,
       board: this.#board,
+      observers: new Observers(watching, (error) => log.error(`an observer of the worker: ${messageOf(error)}`)),
     });
   }
 }

@@ -37,11 +37,23 @@ export class Neighbours {
   readonly #instance: string;
   readonly #delivery: VerdictDelivery;
   readonly #log: Log;
+  readonly #onRescued: (issues: number) => void;
   #known = new Map<string, Known>();
   #checking: Promise<void> | null = null;
 
-  /** @param machine identity of this machine; null: nobody is ever proven dead */
-  constructor(db: Queryable, machine: string | null, instance: string, delivery: VerdictDelivery, log: Log) {
+  /**
+   * @param machine identity of this machine; null: nobody is ever proven dead
+   * @param onRescued told how many issues of a dead worker were released
+   */
+  constructor(
+    db: Queryable,
+    machine: string | null,
+    instance: string,
+    delivery: VerdictDelivery,
+    log: Log,
+    onRescued: (issues: number) => void = () => {},
+  ) {
+    this.#onRescued = onRescued;
     this.#db = db;
     this.#machine = machine;
     this.#instance = instance;
@@ -119,6 +131,7 @@ export class Neighbours {
       return;
     }
     const { taken, left } = await releaseDead(this.#db, instance, undelivered);
+    if (taken.length > 0) this.#onRescued(taken.length);
     for (const issue of taken) this.#log.warn(`issue ${issue.id}: worker ${id} (pid ${pid}) died; now ${issue.status}`);
     // A row that the server refuses may stay so for long, and each try runs the warden's script.
     if (undelivered.length > 0) known.tryAt = monotonic() + DELIVER_AGAIN_MS;

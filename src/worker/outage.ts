@@ -21,6 +21,7 @@ export interface Away {
 export class Outage {
   readonly #log: Log;
   readonly #onChange: (away: Away | null) => void;
+  readonly #onFailed: (failure: Failure) => void;
   /** Who met a failure and has not succeeded since, and how to end their pause; they share a database but not a connection. */
   readonly #failing = new Map<string, () => void>();
   /** The states that were told in this outage, and when. Two loops may see two states in turn, for an hour. */
@@ -33,8 +34,16 @@ export class Outage {
   /** The same moment, for people. */
   #sinceDate = new Date();
 
-  /** @param onChange told of each new state of an outage, and null when it is over */
-  constructor(log: Log, onChange: (away: Away | null) => void = () => {}) {
+  /**
+   * @param onChange told of each new state of an outage, and null when it is over
+   * @param onFailed told of every failure
+   */
+  constructor(
+    log: Log,
+    onChange: (away: Away | null) => void = () => {},
+    onFailed: (failure: Failure) => void = () => {},
+  ) {
+    this.#onFailed = onFailed;
     this.#log = log;
     this.#onChange = onChange;
   }
@@ -48,6 +57,7 @@ export class Outage {
    * @param wake ends the pause before `who` tries again; called when somebody else gets through
    */
   failed(who: string, failure: Failure, wake: () => void = () => {}): void {
+    this.#onFailed(failure);
     const time = monotonic();
     if (!this.#open) {
       this.#open = true;

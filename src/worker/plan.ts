@@ -23,6 +23,8 @@ export interface PlanParts {
   readonly command: ResolvedCommand;
   /** What a command gets of the worker's environment. */
   readonly environment: Readonly<Record<string, string>>;
+  /** What an observer adds to it. */
+  readonly variables?: (() => Readonly<Record<string, string>>) | undefined;
   readonly workingDir: string;
   readonly databaseId: string;
   readonly graceMs: number;
@@ -67,7 +69,7 @@ function specOf(
     token: `${claim.token}-${claim.issue.id}`,
     file: planned.file,
     args: planned.args,
-    env: { ...parts.environment, ...commandVariables(claim, files, parts) },
+    env: { ...parts.environment, ...parts.variables?.(), ...commandVariables(claim, files, parts) },
     cwd: parts.workingDir,
     timeoutMs: timeoutOf(claim, config),
     idleTimeoutMs: config.idleTimeout,
@@ -104,7 +106,7 @@ function commandVariables(claim: Claim, files: AttemptFiles, parts: PlanParts): 
 }
 
 /** Postgres writes `2026-11-22 18:55:25.726+00`, which few JSON readers take for a time. */
-function isoTime(text: string): string {
+export function isoTime(text: string): string {
   const time = new Date(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
   return Number.isNaN(time.getTime()) ? text : time.toISOString();
 }

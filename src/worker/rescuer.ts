@@ -18,10 +18,15 @@ export class Rescuer {
   readonly #db: Queryable;
   readonly #waitMs: number;
   readonly #log: Log;
+  readonly #onRescued: (issues: number) => void;
   #suspects = new Map<string, Suspect>();
 
-  /** @param waitMs renewal + grace + margin, on this process's own clock */
-  constructor(db: Queryable, waitMs: number, log: Log) {
+  /**
+   * @param waitMs renewal + grace + margin, on this process's own clock
+   * @param onRescued told how many were taken
+   */
+  constructor(db: Queryable, waitMs: number, log: Log, onRescued: (issues: number) => void = () => {}) {
+    this.#onRescued = onRescued;
     this.#db = db;
     this.#waitMs = waitMs;
     this.#log = log;
@@ -39,7 +44,9 @@ export class Rescuer {
     this.#suspects = suspects;
     const ripe = [...suspects.values()].filter(({ since }) => time - since >= this.#waitMs);
     if (ripe.length === 0) return;
-    for (const { id, status, worker_id } of await rescue(this.#db, ripe)) {
+    const taken = await rescue(this.#db, ripe);
+    if (taken.length > 0) this.#onRescued(taken.length);
+    for (const { id, status, worker_id } of taken) {
       this.#log.warn(`issue ${id}: the lease of worker ${worker_id} ran out; now ${status}`);
     }
   }

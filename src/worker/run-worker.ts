@@ -49,7 +49,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const deadlineMs = Math.min(LEASE_DEADLINE_MS, renewalInterval(config.lease));
   const connections = { queue: connect(shared), beside: connect(shared), leases: connect({ ...shared, deadlineMs }) };
   try {
-    const outage = new Outage(log, awayOn(options));
+    const outage = outageOf(options);
     const base = await onceReachable((signal) => settleIn(options, tools, connections, signal), outage, stopping.asked);
     if (base) await work(options, tools, connections, { ...base, trees }, failover);
     // The answer to the registration may have been lost, or waited for no longer.
@@ -60,6 +60,11 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     board.note({ phase: 'stopped', away: null });
     board.tell();
   }
+}
+
+function outageOf(options: WorkerOptions): Outage {
+  const { log, observers } = options;
+  return new Outage(log, awayOn(options), ({ kind }) => observers.tell('databaseFailed', kind));
 }
 
 /** Outages are shown in words that name the server: of a URL with a password in them nothing else. */
@@ -129,7 +134,7 @@ async function work(
   failover: Failover,
 ): Promise<void> {
   const { config, workerId, log, stopping, board } = options;
-  const outage = new Outage(log, awayOn(options));
+  const outage = outageOf(options);
   const crew = assemble(options, tools, connections, base, outage);
   failover.onMoved = () => crew.moved();
   board.note({ phase: 'working' });

@@ -18,7 +18,7 @@ export class Settler {
   readonly #attempts: Attempts;
   readonly #log: Log;
   readonly #onParked: (ms: number) => void;
-  readonly #onWritten: (one: Settlement) => void;
+  readonly #onSettled: (one: Settlement, isLost: boolean) => void;
   readonly #before: (settlements: readonly Settlement[]) => Promise<void> | null;
   /** Rows that somebody else had locked (by id: a token is shared by all of one claim), and when to try again. */
   #busyUntil = 0;
@@ -34,7 +34,7 @@ export class Settler {
 
   /**
    * @param onParked told how long a row that was given back has to wait, milliseconds
-   * @param onWritten told of what has been written
+   * @param onSettled told of what has been written, and of what was no longer ours to write
    * @param before what has to be written first is waited for
    */
   constructor(
@@ -42,11 +42,11 @@ export class Settler {
     attempts: Attempts,
     log: Log,
     onParked: (ms: number) => void,
-    onWritten: (one: Settlement) => void = () => {},
+    onSettled: (one: Settlement, isLost: boolean) => void = () => {},
     before: (settlements: readonly Settlement[]) => Promise<void> | null = () => null,
   ) {
     this.#before = before;
-    this.#onWritten = onWritten;
+    this.#onSettled = onSettled;
     this.#onParked = onParked;
     this.#db = db;
     this.#attempts = attempts;
@@ -142,7 +142,7 @@ export class Settler {
     const settled = new Set(answers.filter(({ state }) => state === 'settled').map(({ id }) => id));
     for (const one of this.#unclear.filter(({ id }) => settled.has(id))) {
       this.#forget(one.id, one.token);
-      this.#onWritten(one);
+      this.#onSettled(one, false);
       this.#park(one);
     }
     this.#unclear = [];
@@ -177,7 +177,7 @@ export class Settler {
   #written(one: Settlement, status: string): void {
     if (!this.#log.deaf)
       this.#log[status === 'failed' ? 'warn' : 'info'](`issue ${one.id}: ${status}${pauseText(one)}`);
-    this.#onWritten(one);
+    this.#onSettled(one, false);
   }
 
   /** For later. Others that are put off, or settled, meanwhile must not push the time away: it would never come. */
@@ -191,6 +191,7 @@ export class Settler {
 
   #lost(one: Settlement): void {
     this.#log.warn(`issue ${one.id}: the attempt was no longer ours; its outcome (${one.outcome.kind}) is not written`);
+    this.#onSettled(one, true);
     // A keeper that died is a crash, whoever books it.
     if (one.outcome.kind === 'crashed') return;
     this.#late.push({ id: one.id, token: one.token });

@@ -24,6 +24,8 @@ export interface CommandStarterParts {
   readonly workerId: string;
   readonly command: ResolvedCommand;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** More of them, asked for with each start. Default: none. */
+  readonly variables?: (() => Readonly<Record<string, string>>) | undefined;
   /** Absolute. */
   readonly workingDir: string;
   /** Absolute. */
