@@ -20,7 +20,7 @@ const CASES: [what: string, failure: Failure, words: string][] = [
   [
     'out of connections',
     failure('unreachable', '53300', 'sorry, too many clients already'),
-    'the database at db.example.com:5432 is out of connections (sorry, too many clients already); each worker takes three, and one more now and then',
+    'the database at db.example.com:5432 is out of connections (sorry, too many clients already); each worker takes three or four, and one more now and then',
   ],
   [
     'a full disk',
