@@ -5,7 +5,14 @@ import { optionName, SETTINGS } from '../dist/config.js';
 
 const PAGES = ['README.md', 'docs/configuration.md'];
 const MARKED = /(<!-- settings -->\n)[\s\S]*?(<!-- \/settings -->)/;
-const TITLES = { database: 'Database', worker: 'Worker', retry: 'Retry', logs: 'Logs' };
+const TITLES = {
+  database: 'Database',
+  worker: 'Worker',
+  retry: 'Retry',
+  logs: 'Logs',
+  http: 'HTTP',
+  client: 'HTTP client',
+};
 const HEAD = ['Option', 'Variable', 'Default', 'What it is'];
 
 function optionCell(name, { secret, fallback }) {

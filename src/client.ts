@@ -6,6 +6,7 @@ import { connect, type Queryable } from './db/connect.js';
 import { explainFailure } from './db/explain.js';
 import { failureOf } from './db/failure.js';
 import { whyMissing } from './db/schema.js';
+import { type Change, change } from './queue/change.js';
 import { enqueue } from './queue/enqueue.js';
 import { type ListedIssue, type ListFilter, list, type Page, type PageFilter, page } from './queue/list.js';
 import { checkNewIssue, type NewIssue } from './queue/new-issue.js';
@@ -38,6 +39,8 @@ export interface ClientOptions {
   readonly schema?: string;
   /** Shown by `pg_stat_activity`, default `cape-client`. */
   readonly applicationName?: string;
+  /** Connections at most, default 1: what several ask for at the same time is then answered one after the other. */
+  readonly connections?: number;
 }
 
 export interface WaitOptions {
@@ -70,6 +73,8 @@ export interface CapeClient {
   cancel(id: number): Promise<Cancelled>;
   /** Directs a pending issue to a worker; null lets any take it. */
   assign(id: number, worker: string | null): Promise<void>;
+  /** Changes a pending issue; what is absent stays. @returns it as it is then */
+  change(id: number, change: Change): Promise<Issue>;
   /** Deletes an issue that is not running, and its attempts. */
   delete(id: number): Promise<void>;
   /** Every worker that was ever seen, by id; `stopped_at` and `silent_ms` say how it is. */
@@ -102,7 +107,7 @@ export interface CapeClient {
 export function createClient(options: ClientOptions): CapeClient {
   const schema = options.schema ?? 'public';
   const applicationName = options.applicationName ?? 'cape-client';
-  const db = connect({ url: options.databaseUrl, schema, applicationName });
+  const db = connect({ url: options.databaseUrl, schema, applicationName, connections: options.connections ?? 1 });
   const asked = <T>(work: Promise<T>): Promise<T> =>
     work.catch(async (error) => {
       throw explainFailure(await whyMissing(db, error), options.databaseUrl, schema);
@@ -128,6 +133,10 @@ export function createClient(options: ClientOptions): CapeClient {
     retry: async (id) => asked(retry(db, checkId(id))),
     cancel: async (id) => asked(cancel(db, checkId(id))),
     assign: async (id, worker) => asked(assign(db, checkId(id), worker === null ? null : checkWorker(worker))),
+    change: async (id, what) => {
+      await asked(change(db, checkId(id), what));
+      return asked(found(id));
+    },
     delete: async (id) => asked(remove(db, checkId(id))),
     workers: () => asked(listWorkers(db)),
     stats: () => asked(stats(db)),

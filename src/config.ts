@@ -14,7 +14,14 @@ import { oneLine } from './core/text.js';
 import { flag } from './core/values.js';
 
 export { ignoredWarnings } from './config/dotenv.js';
-export { type Config, optionName, SETTINGS, type SettingName, type Source } from './config/settings.js';
+export {
+  type Config,
+  optionName,
+  SETTINGS,
+  type SettingName,
+  type Source,
+  WORKER_SETTINGS,
+} from './config/settings.js';
 export { LEASE_MARGIN_MS, renewalInterval } from './config/together.js';
 
 /** Settings as on the command line: `timeout: '5m'`, or seconds as a number; unset ones undefined. */

@@ -183,11 +183,16 @@ test('lines of a .env that its parser passes over are warned of by their number,
   rmSync(join(cwd, '.env'));
 });
 
-test('every option has its own variable in its own name, and only the URLs are secrets', () => {
+test('every option has its own variable in its own name, and only the URLs and tokens are secrets', () => {
   for (const name of names.filter((one) => one !== 'databaseUrl')) {
     expect(SETTINGS[name].env).toBe(`CAPE_${optionName(name).replaceAll('-', '_').toUpperCase()}`);
   }
-  expect(names.filter((name) => 'secret' in SETTINGS[name])).toEqual(['databaseUrl', 'listenUrl']);
+  expect(names.filter((name) => 'secret' in SETTINGS[name])).toEqual([
+    'databaseUrl',
+    'listenUrl',
+    'apiTokens',
+    'apiToken',
+  ]);
 });
 
 describe('kinds of values, whatever is given', () => {

@@ -34,6 +34,16 @@ const plainWidth = {
   },
 };
 
+/** The server is loaded by those who serve: with Fastify it is as large as the rest, and start-up reads the whole file. */
+const apart = {
+  name: 'apart',
+  setup(build) {
+    build.onResolve({ filter: /^\.\.\/http\/server\.js$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './server.cjs', external: true } : undefined,
+    );
+  },
+};
+
 /**
  * @param root the package's folder
  * @param fresh what tsc has made; dist/ to be
@@ -43,10 +53,24 @@ export async function bundle(esbuild, root, fresh) {
   const program = join(fresh, 'cli', 'program.cjs');
   // The rest of this folder is in the bundle, and nobody's library.
   for (const name of readdirSync(join(fresh, 'cli'))) rmSync(join(fresh, 'cli', name));
+  const cjs = {
+    format: 'cjs',
+    // Of what stays outside: import() has no meaning in a script that is run from its text, as launcher.cjs does it.
+    supported: { 'dynamic-import': false },
+  };
   await Promise.all([
     esbuild.build({
       ...shared,
-      ...{ entryPoints: [join(root, 'src', 'cli', 'main.ts')], outfile: program, format: 'cjs', plugins: [plainWidth] },
+      ...cjs,
+      entryPoints: [join(root, 'src', 'http', 'server.ts')],
+      outfile: join(fresh, 'cli', 'server.cjs'),
+      banner: { js: `const __programUrl = require('node:url').pathToFileURL(__filename).href;` },
+      define: { 'import.meta.url': '__programUrl' },
+    }),
+    esbuild.build({
+      ...shared,
+      ...cjs,
+      ...{ entryPoints: [join(root, 'src', 'cli', 'main.ts')], outfile: program, plugins: [plainWidth, apart] },
       // Called by launcher.cjs.
       banner: {
         js: `(function (require, __filename, __dirname) { const __programUrl = require('node:url').pathToFileURL(__filename).href;`,

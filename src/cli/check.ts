@@ -1,5 +1,5 @@
 /** `check`: would a worker run here? Starts nothing and changes nothing; a line for each thing that it needs. */
-import { type LoadedConfig, SETTINGS, type SettingName } from '../config.js';
+import { type LoadedConfig, WORKER_SETTINGS } from '../config.js';
 import { CapeError, EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { checkDatabase } from './check-database.js';
@@ -11,7 +11,7 @@ import { mark, print, printJson } from './output.js';
 import { groupedSettingOptions } from './setting-options.js';
 
 export const check = command<{ readonly json?: boolean }>({
-  options: { ...JSON_OPTION, ...SERVICE_OPTION, ...groupedSettingOptions(Object.keys(SETTINGS) as SettingName[]) },
+  options: { ...JSON_OPTION, ...SERVICE_OPTION, ...groupedSettingOptions(WORKER_SETTINGS) },
   examples: [
     ['check', 'a line each; exit 0 where a worker could run, 78 where not'],
     ['check --command ./agent.sh', 'with a flag of `run`'],

@@ -17,6 +17,11 @@ export const COMMANDS: readonly Listed[] = [
     load: async () => (await import('./run.js')).run,
   },
   {
+    name: 'serve',
+    about: 'Serve the HTTP API and the page',
+    load: async () => (await import('./serve.js')).serve,
+  },
+  {
     name: 'issues add',
     about: 'Queue an issue and print its id',
     load: async () => (await import('./issues-add.js')).add,

@@ -2,8 +2,10 @@
 import type { Options } from 'yargs';
 import type { CapeClient } from '../client.js';
 import type { LoadedConfig, SettingName } from '../config.js';
+import { CapeError } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { loadSettings, SERVICE_OPTION } from './load-settings.js';
+import type { ReadOutput } from './remote.js';
 import { settingOptions } from './setting-options.js';
 
 export const DATABASE_SETTINGS = [
@@ -16,6 +18,15 @@ export const DATABASE_SETTINGS = [
 /** `--schema`, `--data-dir`, `--env-file` and `--service`. The URL is no option: arguments can be read by every user of the machine. */
 export const DATABASE_OPTIONS: Readonly<Record<string, Options>> = {
   ...settingOptions(DATABASE_SETTINGS),
+  ...SERVICE_OPTION,
+};
+
+/** The settings of a command that asks: the database, or an HTTP API in its place. */
+const CLIENT_SETTINGS = [...DATABASE_SETTINGS, 'apiUrl', 'apiToken'] as const satisfies readonly SettingName[];
+
+/** The options of such a command. The token is none, as little as the database's URL. */
+export const CLIENT_OPTIONS: Readonly<Record<string, Options>> = {
+  ...settingOptions(CLIENT_SETTINGS),
   ...SERVICE_OPTION,
 };
 
@@ -67,8 +78,12 @@ export async function openDatabase(loaded: LoadedConfig, log: (line: string) => 
  * Where the database is, from the command's flags and whatever goes before the defaults. Warns of misspelt variables:
  * one of them may be the reason why it is another database than was meant.
  */
-export async function databaseConfig(flags: object): Promise<LoadedConfig> {
-  const loaded = await loadSettings(flags, DATABASE_SETTINGS);
+export function databaseConfig(flags: object): Promise<LoadedConfig> {
+  return configOf(flags, DATABASE_SETTINGS);
+}
+
+async function configOf(flags: object, names: readonly SettingName[]): Promise<LoadedConfig> {
+  const loaded = await loadSettings(flags, names);
   for (const warning of loaded.warnings) toStderr(`cape-worker: ${warning}`);
   return loaded;
 }
@@ -78,21 +93,30 @@ export function nameOfEmbedded(dataDir: string): string {
 }
 
 /** Which database it is, for people: the URL without its password, or where the embedded one lies. */
-export async function nameOfDatabase({ url, dataDir }: Pick<OpenDatabase, 'url' | 'dataDir'>): Promise<string> {
+export async function nameOfDatabase(database: NamedDatabase): Promise<string> {
+  if ('api' in database) return `by the HTTP API ${oneLine(database.api)}`;
+  const { url, dataDir } = database;
   if (dataDir !== null) return nameOfEmbedded(dataDir);
   const { redactUrl } = await import('../db/url.js');
   return redactUrl(url);
 }
 
 /**
- * Gives `work` a client and closes it afterwards. The embedded database is migrated first, since it is nobody's but ours;
- * any other only by `migrate` or a worker.
+ * Gives `work` a client and closes it afterwards: of the HTTP API where one is named, else of the database. The embedded
+ * database is migrated first, since it is nobody's but ours; any other only by `migrate` or a worker.
  */
 export async function withClient<T>(
   flags: object,
-  work: (client: CapeClient, database: OpenDatabase) => Promise<T>,
+  work: (client: CapeClient, database: NamedDatabase) => Promise<T>,
 ): Promise<T> {
-  const database = await openDatabase(await databaseConfig(flags), toStderr);
+  const loaded = await configOf(flags, CLIENT_SETTINGS);
+  const { apiUrl, apiToken } = loaded.config;
+  if (apiUrl !== undefined && isMeant(loaded, flags)) {
+    const { createRemoteClient, outputOf } = await import('./remote.js');
+    const where = { url: apiUrl, token: apiToken };
+    return work(createRemoteClient(where), { api: apiUrl, output: outputOf(where) });
+  }
+  const database = await openDatabase(loaded, toStderr);
   try {
     if (database.dataDir !== null) await bringUpToDate(database);
     const { createClient } = await import('../client.js');
@@ -107,7 +131,21 @@ export async function withClient<T>(
   }
 }
 
-async function bringUpToDate({ url, schema }: Pick<OpenDatabase, 'url' | 'schema'>): Promise<void> {
+/** What says where the queue is, for people. */
+export type NamedDatabase =
+  | Pick<OpenDatabase, 'url' | 'dataDir'>
+  | { readonly api: string; readonly output: ReadOutput };
+
+/** A service's database was asked for by name. The API of the environment is then not what is meant; by name too, both are. */
+function isMeant({ sources }: LoadedConfig, flags: object): boolean {
+  const { service } = flags as { readonly service?: string };
+  if (service === undefined) return true;
+  if (sources.apiUrl !== 'flag') return false;
+  throw new CapeError('usage', '--api-url: got it together with --service; choose one of the two');
+}
+
+/** For the embedded database, which is nobody's but ours. */
+export async function bringUpToDate({ url, schema }: Pick<OpenDatabase, 'url' | 'schema'>): Promise<void> {
   const { migrate } = await import('../db/migrate.js');
   await migrate({ url, schema });
 }

@@ -6,7 +6,7 @@ import { firstLine, printable, safeJson } from '../core/text.js';
 import { duration } from '../core/values.js';
 import { checkNewIssue } from '../queue/new-issue.js';
 import { command, flag, value } from './command.js';
-import { DATABASE_OPTIONS, toStderr, withClient } from './database.js';
+import { CLIENT_OPTIONS, toStderr, withClient } from './database.js';
 import { print } from './output.js';
 import { sayIfUnseen } from './unseen.js';
 import { checked, numberOrText, quoted, whenOf } from './values.js';
@@ -36,7 +36,7 @@ export const add = command<AddFlags>({
     key: value('While an issue with this key is unfinished, print its id instead of adding another'),
     wait: flag('Wait for its end and print the result; exit 0 if it completed, 1 if not'),
     json: flag('Print {"id":7}; with --wait the ended issue follows as a second line of JSON'),
-    ...DATABASE_OPTIONS,
+    ...CLIENT_OPTIONS,
   },
   examples: [
     ['issues add "Fix the login bug"', 'queue it and print its id'],

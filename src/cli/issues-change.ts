@@ -3,7 +3,7 @@ import type { CapeClient } from '../client.js';
 import { CapeError, EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { command, flag } from './command.js';
-import { DATABASE_OPTIONS, toStderr, withClient } from './database.js';
+import { CLIENT_OPTIONS, toStderr, withClient } from './database.js';
 import { print } from './output.js';
 import { sayIfUnseen } from './unseen.js';
 import { idsOf } from './values.js';
@@ -40,7 +40,7 @@ const RETRIED = {
 
 export const retry = command({
   ...SEVERAL,
-  options: DATABASE_OPTIONS,
+  options: CLIENT_OPTIONS,
   examples: [
     ['issues retry 7', 'run issue 7 again, with fresh counts'],
     ['issues retry 7 8 9', 'several'],
@@ -50,7 +50,7 @@ export const retry = command({
 
 export const cancel = command({
   ...SEVERAL,
-  options: DATABASE_OPTIONS,
+  options: CLIENT_OPTIONS,
   examples: [['issues cancel 7', 'a pending one is cancelled, a running one is ended']],
   run: ({ words, flags }) =>
     each(words, flags, async (client, id) => {
@@ -61,7 +61,7 @@ export const cancel = command({
 
 export const remove = command({
   ...SEVERAL,
-  options: DATABASE_OPTIONS,
+  options: CLIENT_OPTIONS,
   examples: [['issues delete 7 8', 'remove them and their attempts']],
   run: ({ words, flags }) =>
     each(words, flags, async (client, id) => {
@@ -73,7 +73,7 @@ export const remove = command({
 export const assign = command<{ readonly anyone?: boolean }>({
   operands: '<id> <worker | ->',
   count: { min: 1, max: 2 },
-  options: { anyone: flag('Let any worker take it, as "-" does'), ...DATABASE_OPTIONS },
+  options: { anyone: flag('Let any worker take it, as "-" does'), ...CLIENT_OPTIONS },
   examples: [
     ['issues assign 7 alleycat-1', 'only alleycat-1 may run it'],
     ['issues assign 7 -', 'any worker may'],

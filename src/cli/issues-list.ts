@@ -5,7 +5,7 @@ import { type Issue, STATUSES, workerIdSchema } from '../core/issue.js';
 import { firstLine, oneLine } from '../core/text.js';
 import { whole } from '../core/values.js';
 import { command, JSON_OPTION, value, values } from './command.js';
-import { DATABASE_OPTIONS, withClient } from './database.js';
+import { CLIENT_OPTIONS, withClient } from './database.js';
 import { durationText, isNarrow, print, printFittedTable, printJson, statusText, timeCell } from './output.js';
 import { checked } from './values.js';
 
@@ -26,7 +26,7 @@ export const list = command<ListFlags>({
     limit: value('At most so many [50]'),
     search: value('Only those whose text contains this, in any case'),
     ...JSON_OPTION,
-    ...DATABASE_OPTIONS,
+    ...CLIENT_OPTIONS,
   },
   examples: [
     ['issues list', 'the newest 50'],

@@ -7,8 +7,9 @@ import { type Attempt, isFinal } from '../core/issue.js';
 import { printable } from '../core/text.js';
 import { whole } from '../core/values.js';
 import { command, flag, value } from './command.js';
-import { DATABASE_OPTIONS, toStderr, withClient } from './database.js';
+import { CLIENT_OPTIONS, toStderr, withClient } from './database.js';
 import { LogPrinter } from './log-printer.js';
+import type { ReadOutput } from './remote.js';
 import { checked, idsOf } from './values.js';
 
 interface LogFlags {
@@ -24,7 +25,7 @@ export const logs = command<LogFlags>({
     follow: { ...flag('Go on until the attempt has ended'), alias: 'f' },
     attempt: value('Which attempt [the latest]'),
     raw: flag('Byte for byte also on a terminal, colours and other control sequences included'),
-    ...DATABASE_OPTIONS,
+    ...CLIENT_OPTIONS,
   },
   examples: [
     ['issues logs 7', 'the output of the latest attempt'],
@@ -34,12 +35,14 @@ export const logs = command<LogFlags>({
   async run({ words, flags }) {
     const [id] = idsOf(words) as [number];
     const number = flags.attempt === undefined ? undefined : checked('--attempt', whole(1, 2 ** 31 - 1), flags.attempt);
-    return withClient(flags, async (client) => {
+    return withClient(flags, async (client, database) => {
       const attempt = await find(client, id, number, flags.follow === true);
       // A pipe gets the bytes: what reads it may want to know what the command wrote.
       const raw = flags.raw === true || !process.stdout.isTTY;
       const printer = new LogPrinter(process.stdout, raw, (line) => toStderr(`cape-worker: ${line}`));
-      if (!(await printFile(client, attempt, printer, flags.follow === true))) sayTail(attempt, raw);
+      if (await printFile(client, attempt, printer, flags.follow === true)) return EXIT.ok;
+      if ('api' in database && flags.follow !== true) await printRemote(database.output, attempt, raw);
+      else sayTail(attempt, raw);
       return EXIT.ok;
     });
   },
@@ -80,6 +83,14 @@ async function printFile(client: CapeClient, attempt: Attempt, printer: LogPrint
   }
   printer.end();
   return found || attempt.ended_at === null;
+}
+
+/** What the server has of it: its file, or the events. */
+async function printRemote(read: ReadOutput, attempt: Attempt, raw: boolean): Promise<void> {
+  const { text, from, skipped } = await read(attempt.issue_id, attempt.attempt);
+  if (from === 'tail') return sayTail(attempt, raw);
+  process.stdout.write(raw ? text : printable(text));
+  if (skipped > 0) toStderr(`cape-worker: ${skipped} bytes of it were dropped (--output-limit)`);
 }
 
 function sayTail({ issue_id, attempt, tail, log_path, log_host }: Attempt, raw: boolean): void {

@@ -3,7 +3,7 @@ import { EXIT } from '../core/errors.js';
 import type { Attempt, Issue } from '../core/issue.js';
 import { firstLine, oneLine, printable } from '../core/text.js';
 import { command, JSON_OPTION } from './command.js';
-import { DATABASE_OPTIONS, withClient } from './database.js';
+import { CLIENT_OPTIONS, withClient } from './database.js';
 import {
   durationText,
   print,
@@ -20,7 +20,7 @@ import { idsOf } from './values.js';
 export const show = command<{ readonly json?: boolean }>({
   operands: '<id>',
   count: { min: 1, max: 1 },
-  options: { ...JSON_OPTION, ...DATABASE_OPTIONS },
+  options: { ...JSON_OPTION, ...CLIENT_OPTIONS },
   examples: [
     ['issues show 7', 'everything about issue 7'],
     ['issues show 7 --json', 'the row, with its attempts'],

@@ -2,7 +2,7 @@
 import { EXIT } from '../core/errors.js';
 import { workerIdSchema } from '../core/issue.js';
 import { command, value } from './command.js';
-import { DATABASE_OPTIONS, withClient } from './database.js';
+import { CLIENT_OPTIONS, withClient } from './database.js';
 import { print } from './output.js';
 import { sayIfUnseen } from './unseen.js';
 import { checked } from './values.js';
@@ -15,7 +15,7 @@ const workerOf = ({ worker }: PauseFlags) =>
   worker === undefined ? undefined : checked('--worker', workerIdSchema, worker);
 
 export const pause = command<PauseFlags>({
-  options: { worker: value('This worker only [all, also those not started yet]'), ...DATABASE_OPTIONS },
+  options: { worker: value('This worker only [all, also those not started yet]'), ...CLIENT_OPTIONS },
   examples: [
     ['pause', 'nobody claims any more; what runs goes on'],
     ['pause --worker alleycat-1', 'only this one'],
@@ -32,7 +32,7 @@ export const pause = command<PauseFlags>({
 });
 
 export const resume = command<PauseFlags>({
-  options: { worker: value('This worker only [every pause ends]'), ...DATABASE_OPTIONS },
+  options: { worker: value('This worker only [every pause ends]'), ...CLIENT_OPTIONS },
   examples: [
     ['resume', 'all workers claim again'],
     ['resume --worker alleycat-1', 'only this one'],

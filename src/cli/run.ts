@@ -1,5 +1,5 @@
 /** `run`: a worker in the foreground, until it is stopped or done. */
-import { type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../config.js';
+import { type LoadedConfig, loadConfig, WORKER_SETTINGS } from '../config.js';
 import { CapeError, EXIT, messageOf } from '../core/errors.js';
 import { keepOutputSmall } from '../log/service-output.js';
 import { openLog, type WorkerLog } from '../log.js';
@@ -8,13 +8,14 @@ import { everythingEnds } from '../service/host-end.js';
 import { type Notifying, startNotifying } from '../service/notify.js';
 import { command } from './command.js';
 import { nameOfDatabase, type OpenDatabase, openDatabase } from './database.js';
+import { serveOn } from './serve-on.js';
 import { groupedSettingOptions, settingFlags } from './setting-options.js';
 import { Signals } from './signals.js';
 
 const AFTER_START_MS = 3000;
 
 export const run = command({
-  options: groupedSettingOptions(Object.keys(SETTINGS) as SettingName[]),
+  options: groupedSettingOptions(WORKER_SETTINGS),
   outlivesReader: true,
   examples: [
     ['--worker-id alleycat-1', 'run a worker on the embedded Postgres'],
@@ -55,9 +56,10 @@ export const run = command({
   },
 });
 
-async function secretsIn({ config: { databaseUrl, listenUrl } }: LoadedConfig): Promise<string[]> {
+async function secretsIn({ config: { databaseUrl, listenUrl, apiTokens = [] } }: LoadedConfig): Promise<string[]> {
   const { secretsOf } = await import('../db/url.js');
-  return [databaseUrl, listenUrl].flatMap((url) => (url === undefined ? [] : secretsOf(url)));
+  const urls = [databaseUrl, listenUrl].flatMap((url) => (url === undefined ? [] : secretsOf(url)));
+  return [...urls, ...apiTokens.map(({ token }) => token)];
 }
 
 async function openWorkerLog(loaded: LoadedConfig, workerId: string, secrets: string[]): Promise<WorkerLog> {
@@ -108,31 +110,37 @@ async function workOn(
   { log, signals, manager, alive }: Surroundings,
 ): Promise<number> {
   await sayWhere(database, log);
-  const { IssueWorker } = await import('../worker/issue-worker.js');
   const { config, environment } = loaded;
-  const worker = IssueWorker.fromConfig(config, {
-    databaseUrl: database.url,
-    log,
-    environment,
-    onState(state) {
-      manager.state(state);
-      alive.state(state);
-    },
-  });
+  // Before the worker claims anything: an address that is taken is an error of the start.
+  const server = config.http === undefined ? null : await serveOn(database, loaded, log);
+  const done = new AbortController();
   // Past the start: what V8 compiles under other flags it does not take from what was compiled before.
   const later = setTimeout(async () => (await import('./collect-once.js')).collectOnce(), AFTER_START_MS).unref();
-  signals.attach(() => worker.stop());
-  // A service is told to stop by SIGTERM, be it alone or with the whole machine.
-  const ending = everythingEnds(environment);
-  const done = new AbortController();
-  void signals.first.then(async (name) => {
-    const why = name === 'SIGTERM' ? await ending(done.signal) : null;
-    if (why !== null) worker.endNow(why);
-  });
-  return Promise.race([worker.run().then(() => EXIT.ok), signals.third]).finally(() => {
+  try {
+    const { IssueWorker } = await import('../worker/issue-worker.js');
+    const worker = IssueWorker.fromConfig(config, {
+      databaseUrl: database.url,
+      log,
+      environment,
+      observer: server?.observer,
+      onState(state) {
+        manager.state(state);
+        alive.state(state);
+      },
+    });
+    signals.attach(() => worker.stop());
+    // A service is told to stop by SIGTERM, be it alone or with the whole machine.
+    const ending = everythingEnds(environment);
+    void signals.first.then(async (name) => {
+      const why = name === 'SIGTERM' ? await ending(done.signal) : null;
+      if (why !== null) worker.endNow(why);
+    });
+    return await Promise.race([worker.run().then(() => EXIT.ok), signals.third]);
+  } finally {
     clearTimeout(later);
     done.abort();
-  });
+    await server?.close();
+  }
 }
 
 /** Said before it is reached: a refused login or a long outage is about this one. */

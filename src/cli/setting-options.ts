@@ -3,7 +3,14 @@ import type { Options } from 'yargs';
 import { type FlagValues, optionName, SETTINGS, type SettingName } from '../config.js';
 import { flag } from '../core/values.js';
 
-const TITLES = { database: 'Database:', worker: 'Worker:', retry: 'Retry:', logs: 'Logs:' } as const;
+const TITLES = {
+  database: 'Database:',
+  worker: 'Worker:',
+  retry: 'Retry:',
+  logs: 'Logs:',
+  http: 'HTTP:',
+  client: 'HTTP client:',
+} as const;
 
 /** Options of these settings. Values stay text; the settings' own schema checks them wherever they come from. */
 export function settingOptions(names: readonly SettingName[]): Record<string, Options> {
@@ -13,7 +20,8 @@ export function settingOptions(names: readonly SettingName[]): Record<string, Op
     if ('secret' in setting) continue;
     const fallback = 'fallback' in setting && setting.fallback !== '' ? ` [${setting.fallback}]` : '';
     const describe = `${setting.about}${fallback} (${setting.env})`;
-    const kind: Options = setting.schema === flag ? { type: 'boolean' } : { type: 'string', requiresArg: true };
+    const kind: Options =
+      setting.schema === flag ? { type: 'boolean' } : { type: 'string', requiresArg: name !== 'http' };
     options[optionName(name)] = { ...kind, describe };
   }
   return options;

@@ -4,11 +4,11 @@ import { EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { STALE_SECONDS } from '../queue/workers.js';
 import { command, JSON_OPTION } from './command.js';
-import { DATABASE_OPTIONS, nameOfDatabase, withClient } from './database.js';
+import { CLIENT_OPTIONS, nameOfDatabase, withClient } from './database.js';
 import { durationText, print, printFields, printJson } from './output.js';
 
 export const status = command<{ readonly json?: boolean }>({
-  options: { ...JSON_OPTION, ...DATABASE_OPTIONS },
+  options: { ...JSON_OPTION, ...CLIENT_OPTIONS },
   examples: [
     ['status', 'counts, the oldest pending issue, what was done in the last hour'],
     ['status --json', 'the same numbers for programs'],

@@ -4,11 +4,11 @@ import { EXIT } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { STALE_SECONDS } from '../queue/workers.js';
 import { command, JSON_OPTION } from './command.js';
-import { DATABASE_OPTIONS, withClient } from './database.js';
+import { CLIENT_OPTIONS, withClient } from './database.js';
 import { durationText, isNarrow, print, printJson, printTable, timeCell } from './output.js';
 
 export const workers = command<{ readonly json?: boolean }>({
-  options: { ...JSON_OPTION, ...DATABASE_OPTIONS },
+  options: { ...JSON_OPTION, ...CLIENT_OPTIONS },
   examples: [
     ['workers', 'who runs, is paused, has stopped or was not heard of any more'],
     ['workers --json', 'the rows, for programs'],

@@ -1,7 +1,7 @@
 /** Every setting: its option, its environment variable, its default, what is allowed and what it is, in one table. */
 import * as z from 'zod';
 import { workerIdSchema } from '../core/issue.js';
-import { duration, exitCodes, flag, list, logLevel, size, whole } from '../core/values.js';
+import { address, apiTokens, duration, exitCodes, flag, list, logLevel, size, whole } from '../core/values.js';
 
 /** One row of the table. */
 export interface Setting<T extends z.ZodType = z.ZodType> {
@@ -12,7 +12,7 @@ export interface Setting<T extends z.ZodType = z.ZodType> {
   readonly fallback?: string;
   /** Never shown, and no option: arguments can be read by every user of the machine. */
   readonly secret?: true;
-  readonly group: 'database' | 'worker' | 'retry' | 'logs';
+  readonly group: 'database' | 'worker' | 'retry' | 'logs' | 'http' | 'client';
 }
 
 function setting<T extends z.ZodType>(definition: Setting<T>): Setting<T> {
@@ -263,10 +263,54 @@ export const SETTINGS = {
     schema: whole(0, 36_500),
     about: 'Days that events, and the attempts of ended issues, are kept in the database, 0 = for ever',
   }),
+  http: setting({
+    group: 'http',
+    env: 'CAPE_HTTP',
+    schema: address.optional(),
+    about: 'Serve the HTTP API and the page in this worker, at `host:port` [127.0.0.1:7070]. Unset: it serves none',
+  }),
+  httpHosts: setting({
+    group: 'http',
+    env: 'CAPE_HTTP_HOSTS',
+    fallback: '',
+    schema: list,
+    about: 'Further names that a request may be addressed to, such as that of a proxy in front',
+  }),
+  httpRate: setting({
+    group: 'http',
+    env: 'CAPE_HTTP_RATE',
+    fallback: '3000',
+    schema: whole(1, 1_000_000),
+    about: 'Requests that one client may make in a minute',
+  }),
+  apiTokens: setting({
+    group: 'http',
+    env: 'CAPE_API_TOKENS',
+    secret: true,
+    schema: apiTokens.optional(),
+    about: 'Who may use the API: `read:<token>,write:<token>`. Unset, on loopback: one is made at each start',
+  }),
+  apiUrl: setting({
+    group: 'client',
+    env: 'CAPE_API_URL',
+    schema: text.optional(),
+    about: 'Ask this HTTP API instead of the database',
+  }),
+  apiToken: setting({
+    group: 'client',
+    env: 'CAPE_API_TOKEN',
+    secret: true,
+    schema: text.optional(),
+    about: 'Token for the HTTP API of CAPE_API_URL',
+  }),
 } as const;
 
 /** A setting by its name in programs; `optionName` gives that of its option. */
 export type SettingName = keyof typeof SETTINGS;
+/** Those of a worker; the others are of commands that ask an HTTP API. */
+export const WORKER_SETTINGS = (Object.keys(SETTINGS) as SettingName[]).filter(
+  (name) => SETTINGS[name].group !== 'client',
+);
 /** All settings with their values: durations in milliseconds, sizes in bytes. */
 export type Config = { readonly [K in SettingName]: z.output<(typeof SETTINGS)[K]['schema']> };
 /** Where a value came from. `env file` is the one that --env-file or CAPE_ENV_FILE names. */

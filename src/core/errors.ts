@@ -29,10 +29,18 @@ export type ErrorKind = Exclude<keyof typeof EXIT, 'ok'>;
 export class CapeError extends Error {
   override readonly name = 'CapeError';
   readonly kind: ErrorKind;
+  /** Of a refusal: what was asked for is not there at all, as a 404 tells it. */
+  readonly missing: boolean;
 
-  constructor(kind: ErrorKind, message: string, options?: { cause?: unknown }) {
+  constructor(kind: ErrorKind, message: string, options?: { cause?: unknown; missing?: boolean }) {
     super(message, options);
     this.kind = kind;
+    this.missing = options?.missing ?? false;
+  }
+
+  /** By its name: the server is a file of its own in the built program, and has this class once more. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === 'CapeError' && 'kind' in value;
   }
 
   /** The exit code of a process that ends with this error. */

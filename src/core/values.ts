@@ -125,3 +125,52 @@ function splitCommas(value: string): string[] {
     .map((part) => part.trim())
     .filter((part) => part !== '');
 }
+
+/** Where a server listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const DEFAULT_ADDRESS: Address = { host: '127.0.0.1', port: 7070 };
+
+/** `host:port`, a host or a port alone (IPv6 in brackets), or nothing but "yes": the rest is the default. */
+export const address = z
+  .union([z.string(), z.boolean()], { error: 'must be host:port' })
+  .transform((value, context) => {
+    const text = String(value).trim();
+    if (text === '' || /^(true|yes|on)$/i.test(text)) return DEFAULT_ADDRESS;
+    const [, bracketed, name, port] =
+      /^(?:\[([\da-f:.]+)\]|([\w.-]*[a-z_.-][\w.-]*|(?=:)))?:?(\d{1,5})?$/i.exec(text) ?? [];
+    const number = port === undefined ? DEFAULT_ADDRESS.port : Number(port);
+    const host = bracketed ?? (name || DEFAULT_ADDRESS.host);
+    const isWritten = port === undefined || text === port || text.endsWith(`:${port}`);
+    if ((bracketed || name || port !== undefined) && number <= 65_535 && isWritten) return { host, port: number };
+    context.addIssue({ code: 'custom', message: 'must be host:port, such as 127.0.0.1:7070 or [::1]:7070' });
+    return z.NEVER;
+  });
+
+/** What a token of the HTTP API allows: to look, or to change things as well. */
+export const ROLES = ['read', 'write'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface ApiToken {
+  readonly role: Role;
+  readonly token: string;
+}
+
+/** Short ones could be guessed from the outside. */
+const SHORTEST_TOKEN = 16;
+
+/** `read:<token>,write:<token>`, several of each. Messages never repeat a part of it. */
+export const apiTokens = z.string().transform((text, context): ApiToken[] => {
+  const parts = text.split(',').map((part) => part.trim());
+  const tokens = parts.filter((part) => part !== '').map((part) => /^(read|write):([\x21-\x2b\x2d-\x7e]+)$/.exec(part));
+  if (tokens.length > 0 && tokens.every((match) => match?.[2] !== undefined && match[2].length >= SHORTEST_TOKEN))
+    return tokens.map((match) => ({ role: match?.[1] as Role, token: match?.[2] as string }));
+  context.addIssue({
+    code: 'custom',
+    message: `must be read:<token> or write:<token>, several with commas, each of ${SHORTEST_TOKEN} or more visible ASCII characters`,
+  });
+  return z.NEVER;
+});

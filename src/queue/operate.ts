@@ -26,7 +26,7 @@ async function lock(tx: Queryable, id: number): Promise<Locked> {
 
 /** The error for an id that no row has. */
 export function noSuchIssue(id: number): CapeError {
-  return new CapeError('refused', `issue ${id}: there is none; see cape-worker issues list`);
+  return new CapeError('refused', `issue ${id}: there is none; see cape-worker issues list`, { missing: true });
 }
 
 function refused(id: number, why: string): CapeError {

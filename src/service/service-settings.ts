@@ -1,6 +1,13 @@
 /** The settings of a worker as its service will have them: checked before anything is written, and read for its database. */
 import { parse } from 'dotenv';
-import { ignoredWarnings, type LoadedConfig, loadConfig, SETTINGS, type SettingName } from '../config.js';
+import {
+  ignoredWarnings,
+  type LoadedConfig,
+  loadConfig,
+  SETTINGS,
+  type SettingName,
+  WORKER_SETTINGS,
+} from '../config.js';
 import { CapeError } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { parseUrl } from '../db/url.js';
@@ -13,7 +20,7 @@ export type ServiceSettings = Pick<LoadedConfig, 'config' | 'warnings' | 'enviro
 const NOT_IN_FILE: readonly SettingName[] = ['workerId', 'workingDir', 'envFile', 'once', 'drain'];
 
 /** The settings that may be given to `service install` and go into the env file. */
-export const FILE_SETTINGS = (Object.keys(SETTINGS) as SettingName[]).filter(
+export const FILE_SETTINGS = WORKER_SETTINGS.filter(
   (name) => !NOT_IN_FILE.includes(name) && !('secret' in SETTINGS[name]),
 );
 
