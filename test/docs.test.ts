@@ -6,6 +6,7 @@ import { split } from 'shlex';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../src/cli/commands.js';
 import { parse } from '../src/cli/program.js';
+import { OUTPUT_KEYS, OVERVIEW_KEYS } from '../src/cli/top-help.js';
 import { optionName, SETTINGS, type SettingName } from '../src/config.js';
 import { EXIT } from '../src/core/errors.js';
 import { STATUSES, TRANSITIONS } from '../src/core/issue.js';
@@ -158,6 +159,11 @@ describe('commands', () => {
     const codes = tableRows(read('docs/cli.md'), 'Exit code').map(([code]) => Number(code));
     expect(codes).toEqual(Object.values(EXIT));
   });
+});
+
+test('docs/top.md has the keys that `?` shows', () => {
+  const rows = tableRows(read('docs/top.md')).filter(([first]) => first !== 'Key');
+  expect(rows).toEqual([...OVERVIEW_KEYS, ...OUTPUT_KEYS].map(([keys, what]) => [`\`${keys}\``, what]));
 });
 
 /** `npm run chaos` and `npm run bench` are no commands of the program. */

@@ -58,6 +58,11 @@ export const COMMANDS: readonly Listed[] = [
     load: async () => (await import('./issues-change.js')).remove,
   },
   { name: 'workers', about: 'List the workers', load: async () => (await import('./workers.js')).workers },
+  {
+    name: 'top',
+    about: 'Watch the queue live in the terminal: workers, running issues, results',
+    load: async () => (await import('./top.js')).top,
+  },
   { name: 'status', about: 'Show how the queue is doing', load: async () => (await import('./status.js')).status },
   {
     name: 'pause',

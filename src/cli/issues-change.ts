@@ -38,6 +38,17 @@ const RETRIED = {
   waiting: 'is pending already, nothing to do',
 } as const;
 
+/** @returns what became of it, in words */
+export async function retryOne(client: CapeClient, id: number): Promise<string> {
+  return RETRIED[await client.retry(id)];
+}
+
+/** @returns what became of it, in words */
+export async function cancelOne(client: CapeClient, id: number): Promise<string> {
+  const done = await client.cancel(id);
+  return done.state === 'cancelled' ? 'cancelled' : `worker ${oneLine(done.worker)} is ending it`;
+}
+
 export const retry = command({
   ...SEVERAL,
   options: CLIENT_OPTIONS,
@@ -45,18 +56,14 @@ export const retry = command({
     ['issues retry 7', 'run issue 7 again, with fresh counts'],
     ['issues retry 7 8 9', 'several'],
   ],
-  run: ({ words, flags }) => each(words, flags, async (client, id) => RETRIED[await client.retry(id)]),
+  run: ({ words, flags }) => each(words, flags, retryOne),
 });
 
 export const cancel = command({
   ...SEVERAL,
   options: CLIENT_OPTIONS,
   examples: [['issues cancel 7', 'a pending one is cancelled, a running one is ended']],
-  run: ({ words, flags }) =>
-    each(words, flags, async (client, id) => {
-      const done = await client.cancel(id);
-      return done.state === 'cancelled' ? 'cancelled' : `worker ${oneLine(done.worker)} is ending it`;
-    }),
+  run: ({ words, flags }) => each(words, flags, cancelOne),
 });
 
 export const remove = command({

@@ -22,10 +22,10 @@ export const workers = command<{ readonly json?: boolean }>({
   },
 });
 
-type WorkerState = 'running' | 'paused' | 'stopped' | 'stale';
+export type WorkerState = 'running' | 'paused' | 'stopped' | 'stale';
 
 /** `stale`: not heard of for so long that its issues go to others. */
-function stateOf(row: WorkerRow): WorkerState {
+export function stateOf(row: WorkerRow): WorkerState {
   if (row.stopped_at !== null) return 'stopped';
   if (row.silent_ms > STALE_SECONDS * 1000) return 'stale';
   return row.paused ? 'paused' : 'running';
