@@ -11,7 +11,10 @@
 -- An older program writes no events, starts its leases with 0 and does not copy back: so a count of 0 in a lease, and the
 -- count of an issue that has been attempted before, are not trusted, and the greatest `seq` is looked up.
 --
--- What the two events of an issue cost a batch of 250: see the end of this file.
+-- A row costs the server 2.25 us in a statement of 250, 0.75 of them by the second index; 140 bytes of table and indexes,
+-- 280 of WAL. In all, claim and settlement of an issue that ended well took 38.6 us instead of 27.3 in such batches, and
+-- one by one 3 to 5 % more. `data` made for each of those that end well takes 2 us more and doubles the row: hence its null.
+-- An index on xid alone cost the same, and a transaction with a million events would be sorted anew for each page of them.
 
 set local lock_timeout = '10s';
 

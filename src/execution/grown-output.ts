@@ -4,14 +4,17 @@ import type { Grown } from './protocol.js';
 
 /** Between two messages, milliseconds: what people look at is drawn no more often. The first after a pause goes at once. */
 const EVERY_MS = 50;
+/** Where the worker is stopped, say. */
+const LATER_MS = 1000;
 
 export class GrownOutput {
-  readonly #tell: (grown: readonly Grown[]) => void;
+  readonly #tell: (grown: readonly Grown[]) => boolean;
   readonly #bytes = new Map<string, number>();
   #timer: NodeJS.Timeout | null = null;
   #toldAt = Number.NEGATIVE_INFINITY;
 
-  constructor(tell: (grown: readonly Grown[]) => void) {
+  /** @param tell false where the worker does not listen: said again later, so that nothing piles up */
+  constructor(tell: (grown: readonly Grown[]) => boolean) {
     this.#tell = tell;
   }
 
@@ -24,8 +27,7 @@ export class GrownOutput {
   #flush(): void {
     this.#timer = null;
     this.#toldAt = monotonic();
-    const grown = [...this.#bytes];
-    this.#bytes.clear();
-    this.#tell(grown);
+    if (this.#tell([...this.#bytes])) this.#bytes.clear();
+    else this.#timer = setTimeout(() => this.#flush(), LATER_MS);
   }
 }

@@ -24,6 +24,8 @@ import { Telling } from './telling.js';
 /** How exact deadlines are. 2 ms of processor time a second, and none while nothing runs. */
 const TICK_MS = 100;
 const CLOEXEC = 0o2000000;
+/** Bytes that the worker has not read: with more it is told what it must know, and nothing else. */
+const UNREAD = 64 * 1024;
 
 function neverBegan(why: EndReason): Ending {
   return { code: null, signal: null, why, tail: '', bytes: 0, lost: 0, logError: null, survivors: false };
@@ -54,7 +56,11 @@ class Keeper {
       notes: new GroupNotes(join(config.dir, 'groups'), guarded, (pid) => this.#introduce(pid, guarded)),
       watch: new GroupWatch(),
       sweeper: new Sweeper(),
-      grown: new GrownOutput((grown) => this.#telling.tell({ t: 'output', grown })),
+      grown: new GrownOutput((grown) => {
+        if (worker.writableLength > UNREAD) return false;
+        this.#telling.tell({ t: 'output', grown });
+        return true;
+      }),
       keeperToken: config.token,
     };
     listen<ToKeeper>(worker, (message) => this.#obey(message));

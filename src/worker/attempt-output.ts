@@ -47,6 +47,8 @@ export class AttemptOutput {
   readonly #reader: OutputReader;
   readonly #file: EventsFile;
   readonly #limit: number;
+  /** Its files lie in a folder that is removed with its end. */
+  readonly #spare: boolean;
   /** Bytes of output so far, as the keeper tells. */
   #size = 0;
   /** Bytes of it that have been told, or skipped. */
@@ -69,6 +71,7 @@ export class AttemptOutput {
     this.#limit = limit;
     this.#reader = new OutputReader(files.log);
     this.#file = new EventsFile(files.events);
+    this.#spare = files.spare !== null;
   }
 
   grown(size: number): void {
@@ -78,6 +81,7 @@ export class AttemptOutput {
   /** It runs no more. @param tail the end of its output; where that is all of it, the file need not be read */
   end(tail: string | null): void {
     this.ended = true;
+    if (this.#spare) this.#file.hold();
     if (tail !== null && this.#position === 0 && Buffer.byteLength(tail) === this.#size) this.#finalText = tail;
   }
 

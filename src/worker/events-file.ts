@@ -21,6 +21,7 @@ export class EventsFile {
   #within = false;
   /** What there was at the last reading ended without a line break. */
   #waitsAt = -1;
+  #held: { readonly at: number; readonly bytes: Buffer } | null = null;
 
   constructor(path: string) {
     this.#path = path;
@@ -32,6 +33,7 @@ export class EventsFile {
   }
 
   look(): void {
+    if (this.#held) return;
     this.#size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
@@ -65,8 +67,14 @@ export class EventsFile {
     this.#within = within;
   }
 
+  /** What is left of it is kept in memory: the file is about to be removed. */
+  hold(): void {
+    this.#held = { at: this.#position, bytes: this.#text() ?? Buffer.alloc(0) };
+  }
+
   /** The command may have put anything there: opened without blocking, and read only if a plain file. */
   #text(): Buffer | null {
+    if (this.#held) return this.#held.bytes.subarray(this.#position - this.#held.at);
     let fd: number | null = null;
     try {
       fd = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
