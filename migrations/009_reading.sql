@@ -18,7 +18,7 @@
 -- An INSERT of one row pays for each index that it does not write to, since every statement opens them all and reads
 -- their predicates: hence one, with a short predicate.
 --
--- Not taken: a walk down the primary key alone (with a million newer pending rows the first completed one is half a
+-- Not taken: a walk down the primary key alone (with a million newer pending rows the first completed one is a
 -- second away), an index on (id) where pending (each INSERT would write to it).
 
 set local lock_timeout = '10s';

@@ -20,4 +20,5 @@ export { type MigrateOptions, migrate } from './db/migrate.js';
 export type { Log } from './log.js';
 export type { Handler, HandlerContext } from './worker/handler.js';
 export { IssueWorker, type IssueWorkerOptions } from './worker/issue-worker.js';
+export type { WorkerObserver } from './worker/observer.js';
 export type { RunningIssue, StateObserver, WorkerPhase, WorkerState } from './worker/state.js';

@@ -30,7 +30,7 @@ function examples(page: string): string[] {
 }
 
 test('every example compiles', async () => {
-  const files = ['README.md', 'docs/library.md'].flatMap((page) =>
+  const files = ['README.md', 'docs/library.md', 'docs/api.md'].flatMap((page) =>
     examples(page).map((code, index) => {
       const name = `${page.replace(/\W/g, '-')}-${index}.mts`;
       writeFileSync(join(project, name), code);

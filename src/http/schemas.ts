@@ -3,7 +3,6 @@
  * columns. Nothing here knows Fastify, so that clients can have the types as well.
  */
 import * as z from 'zod';
-import { EVENT_KINDS } from '../core/event.js';
 import { STATUSES, workerIdSchema } from '../core/issue.js';
 import { ROLES } from '../core/values.js';
 
@@ -11,11 +10,12 @@ import { ROLES } from '../core/values.js';
 export const FOR_GOOD = 'infinity';
 
 const TIME = /^(?:[+-]\d\d)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$|^infinity$/;
-const time = z.string().regex(TIME).meta({
+/** A time as text. */
+export const time = z.string().regex(TIME).meta({
   description: 'UTC with milliseconds, or "infinity"',
   example: '2026-03-01T14:30:00.000Z',
 });
-const whole = z.int();
+export const whole = z.int();
 
 export const idSchema = z.coerce
   .number({ error: 'must be an id, a whole number from 1 to 2147483647' })
@@ -167,7 +167,6 @@ export const bulkSchema = z.object({
   done: z.array(whole),
   refused: z.array(z.object({ id: whole, detail: z.string() })),
 });
-export const cancelBody = z.strictObject({ reason: z.string().max(500).optional() }).nullish();
 
 export const retriedSchema = z.object({ status: z.string(), retried: z.enum(['again', 'now', 'waiting']) });
 export const cancelledSchema = z.object({
@@ -208,71 +207,6 @@ export const workerSchema = z.object({
 });
 export const workersSchema = z.object({ items: z.array(workerSchema) });
 export const pausesSchema = z.object({ everybody: z.boolean(), workers: z.array(z.string()) });
-
-export const statsSchema = z.object({
-  pending: whole,
-  parked: whole,
-  started: whole,
-  completed: whole,
-  failed: whole,
-  cancelled: whole,
-  other: whole,
-  oldest_pending_seconds: z.number().nullable(),
-  completed_last_hour: whole,
-  failed_last_hour: whole,
-  stranded: z.array(z.object({ worker_id: z.string(), issues: whole, seen: z.boolean() })),
-  estimated: z.array(z.string()).meta({ description: 'Names of the numbers that are estimates' }),
-});
-
-export const historyQuery = z.strictObject({
-  minutes: z.coerce.number().int().min(1).max(10_080).default(60),
-});
-export const historySchema = z.object({
-  bucket_seconds: whole,
-  buckets: z.array(
-    z.object({
-      at: time,
-      completed: z.number(),
-      failed: z.number(),
-      retried: z.number(),
-      wait_ms: z.number().nullable(),
-      run_ms: z.number().nullable(),
-    }),
-  ),
-  estimated: z.boolean().meta({ description: 'The counts are estimates' }),
-});
-
-export const eventSchema = z.object({
-  issue_id: whole,
-  seq: whole.meta({ description: "Counts the issue's own events; 0 is `queued`" }),
-  cursor: z.string().meta({ description: 'Its place among the events of all issues' }),
-  at: time,
-  attempt: whole.nullable(),
-  worker_id: z.string().nullable(),
-  kind: z.enum(EVENT_KINDS),
-  data: z.record(z.string(), z.unknown()),
-});
-export const eventsPageSchema = z.object({
-  items: z.array(eventSchema),
-  over: z.boolean().meta({ description: 'The issue has ended, and these are its last events' }),
-});
-export const eventsQuery = z.strictObject({
-  after: z.coerce.number().int().min(-1).max(2_147_483_647).default(-1).meta({
-    description: 'Only events with a greater seq; -1: all, `queued` too',
-  }),
-  limit: z.coerce.number().int().min(1).max(1000).default(200).meta({ description: 'Of a page of JSON' }),
-});
-const kinds = z.string().transform((text, context) => {
-  const words = text.split(',').map((word) => word.trim());
-  const wrong = words.find((word) => !(EVENT_KINDS as readonly string[]).includes(word));
-  if (wrong === undefined) return words as (typeof EVENT_KINDS)[number][];
-  context.addIssue({ code: 'custom', message: `must be some of ${EVENT_KINDS.join(', ')}, with commas` });
-  return z.NEVER;
-});
-export const allEventsQuery = z.strictObject({
-  after: z.string().max(100).optional().meta({ description: 'A cursor; absent: from now on' }),
-  kinds: kinds.optional().meta({ description: 'Only these, with commas; absent: all but `output`' }),
-});
 
 export const outputQuery = z.strictObject({
   attempt: z.coerce.number().int().min(1).max(2_147_483_647).optional().meta({ description: 'Absent: the latest' }),

@@ -1,33 +1,18 @@
-/** The HTTP server: what every request passes, the routes, and an end that does not wait for readers. */
+/** The HTTP server: from settings to a port, and an end that does not wait for readers. */
 
 import type { AddressInfo } from 'node:net';
-import helmet from '@fastify/helmet';
-import rateLimit from '@fastify/rate-limit';
-import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { CapeError, messageOf } from '../core/errors.js';
-import type { ApiToken, Role } from '../core/values.js';
-import { type EventFeed, openFeed } from '../events/feed.js';
+import type { ApiToken } from '../core/values.js';
+import { openFeed } from '../events/feed.js';
 import type { Log } from '../log.js';
 import type { WorkerObserver } from '../worker/observer.js';
 import type { App } from './app.js';
-import { registerAssets } from './assets.js';
-import { guard, roleOf } from './guard.js';
-import { hostCheck, isLoopback } from './hosts.js';
+import { buildApp } from './build-app.js';
+import { isLoopback } from './hosts.js';
 import { createMetrics, type Metrics } from './metrics.js';
-import { describeApi, registerDocument } from './openapi.js';
-import { answerTo, HttpError, PROBLEM_TYPE } from './problems.js';
-import { registerChanges } from './routes/changes.js';
-import { registerEvents } from './routes/events.js';
-import { registerHealth } from './routes/health.js';
-import { registerIssues } from './routes/issues.js';
-import { registerNumbers } from './routes/numbers.js';
-import { registerOutput } from './routes/output.js';
-import { registerSessions } from './routes/session.js';
-import { registerWorkers } from './routes/workers.js';
 import { Streams, type StreamsOptions } from './sse.js';
-import { openStore, type Store } from './store.js';
-import { LoginLink, newToken, Sessions, Tokens } from './tokens.js';
+import { openStore } from './store.js';
+import { LoginLink, newToken } from './tokens.js';
 
 export interface ServerOptions {
   readonly databaseUrl: string;
@@ -44,6 +29,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** Where LISTEN works, if not by `databaseUrl`. */
   readonly listenUrl?: string | undefined;
+  /** What a worker counts in that was started before. Absent: `observer` of the server is for one that starts after it. */
+  readonly metrics?: Metrics | undefined;
   /** Of streams, milliseconds; for tests. */
   readonly streams?: StreamsOptions;
 }
@@ -61,10 +48,6 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Of a request: a thousand issues with some KiB of text each. */
-const BODY_LIMIT = 16 * 1024 * 1024;
-/** Failed tries of a client in a minute. A token of 16 characters is not guessed at ten times this rate either. */
-const FAILURES = 30;
 const CLOSE_MS = 700;
 
 /**
@@ -83,8 +66,8 @@ export async function openServer(options: ServerOptions): Promise<HttpServer> {
   const store = openStore(options);
   const feed = openFeed({ databaseUrl, listenUrl, schema, applicationName: 'cape-http events', log });
   const streams = new Streams(options.streams);
-  const metrics = createMetrics();
-  const app = await buildApp({ ...options, tokens, link, store, feed, metrics, open: streams });
+  const { metrics = createMetrics() } = options;
+  const app = await buildApp({ ...options, tokens, link, store, feed, metrics, streams });
   try {
     await app.listen({ host, port });
   } catch (error) {
@@ -112,153 +95,6 @@ function notListening(error: unknown, host: string, port: number): CapeError {
   const { code } = error as NodeJS.ErrnoException;
   const why = code === 'EADDRINUSE' ? 'another program listens there' : messageOf(error);
   return new CapeError('config', `http address: got "${host}:${port}"; ${why}`, { cause: error });
-}
-
-interface AppParts extends Omit<ServerOptions, 'tokens'> {
-  readonly tokens: readonly ApiToken[];
-  readonly link: LoginLink | null;
-  readonly store: Store;
-  readonly feed: EventFeed;
-  readonly metrics: Metrics;
-  readonly open: Streams;
-}
-
-async function buildApp(parts: AppParts): Promise<App> {
-  const app = Fastify({
-    bodyLimit: BODY_LIMIT,
-    // A page that is left open must not keep the process; the streams end themselves.
-    forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 200 },
-    requestTimeout: 60_000,
-    // What is no URL or no HTTP at all has no route and no hook.
-    frameworkErrors: (error, _request, reply) => void answer(reply as FastifyReply, error, parts.log),
-  }).withTypeProvider<ZodTypeProvider>() as unknown as App;
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
-  app.decorateRequest('role', null);
-  app.setErrorHandler((error, _request, reply) => answer(reply, error, parts.log));
-  await protect(app, parts);
-  await describeApi(app);
-  await registerRoutes(app, parts);
-  app.addHook('onClose', async () => {
-    await Promise.all([parts.feed.close(), parts.store.close()]);
-  });
-  return app;
-}
-
-async function protect(app: App, { tokens, host, hosts, rate }: AppParts): Promise<void> {
-  await app.register(helmet, {
-    contentSecurityPolicy: { useDefaults: false, directives: CSP },
-    crossOriginResourcePolicy: { policy: 'same-origin' },
-    // Served without TLS as a rule; who puts a proxy in front sets it there.
-    strictTransportSecurity: false,
-    referrerPolicy: { policy: 'no-referrer' },
-  });
-  // Not by its own hook, which would come after ours: what is refused for its token is to be counted too.
-  await app.register(rateLimit, { global: false });
-  const known = new Tokens(tokens);
-  const sessions = new Sessions(known);
-  const countFailure = counter(app, FAILURES);
-  app.decorate('cape', {
-    tokens: known,
-    sessions,
-    countFailure,
-    roleOf: (request: FastifyRequest) => roleOf(request, known, sessions),
-  });
-  const count = counter(app, rate);
-  app.addHook('onRequest', guard({ tokens: known, sessions, isOurHost: hostCheck(host, hosts), count, countFailure }));
-  app.addHook('onSend', async (_request, reply) => {
-    // What is told to one who has a token stays with that one. The page's own files say otherwise themselves.
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
-  });
-}
-
-/** Counts requests of a client, by its address. */
-function counter(app: App, max: number): (request: FastifyRequest) => Promise<void> {
-  const look = app.createRateLimit({ max, timeWindow: 60_000 });
-  return async (request) => {
-    const count = await look(request);
-    if (count.isAllowed || !count.isExceeded) return;
-    const seconds = String(count.ttlInSeconds);
-    throw new HttpError(429, `too many requests; try again in ${seconds} s`, { 'retry-after': seconds });
-  };
-}
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    cape: {
-      readonly tokens: Tokens;
-      readonly sessions: Sessions;
-      readonly countFailure: (request: FastifyRequest) => Promise<void>;
-      readonly roleOf: (request: FastifyRequest) => Role | null;
-    };
-  }
-}
-
-const CSP = {
-  'default-src': ["'none'"],
-  'script-src': ["'self'"],
-  'style-src': ["'self'"],
-  'img-src': ["'self'", 'data:'],
-  'font-src': ["'self'"],
-  'connect-src': ["'self'"],
-  'manifest-src': ["'self'"],
-  'base-uri': ["'none'"],
-  'form-action': ["'self'"],
-  'frame-ancestors': ["'none'"],
-};
-
-async function registerRoutes(app: App, parts: AppParts): Promise<void> {
-  const known = knowRoutes(app);
-  registerHealth(app, parts.store);
-  registerSessions(app, parts.link);
-  registerIssues(app, parts.store);
-  registerChanges(app, parts.store);
-  registerWorkers(app, parts.store);
-  registerNumbers(app, parts.store, parts.metrics);
-  registerOutput(app, parts.store);
-  registerEvents(app, { ...parts, streams: parts.open });
-  app.addHook('preClose', async () => parts.open.close());
-  registerDocument(app);
-  await registerAssets(app);
-  app.setNotFoundHandler(refuseUnknown(known));
-}
-
-/** 405 where another method would do, else 404. */
-function refuseUnknown(known: readonly Known[]) {
-  return async ({ url, method }: FastifyRequest): Promise<void> => {
-    const path = url.split('?', 1)[0] as string;
-    const allowed = [...new Set(known.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods))];
-    if (allowed.length === 0 || allowed.includes(method)) throw new HttpError(404, 'there is nothing here');
-    throw new HttpError(405, `${method} is not for this path`, { allow: allowed.join(', ') });
-  };
-}
-
-interface Known {
-  readonly pattern: RegExp;
-  readonly methods: readonly string[];
-}
-
-/** Every route from here on. */
-function knowRoutes(app: App): readonly Known[] {
-  const known: Known[] = [];
-  app.addHook('onRoute', ({ url, method }) => {
-    const pattern = new RegExp(`^${url.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/:\w+/g, '[^/]+')}$`);
-    known.push({ pattern, methods: [method].flat() });
-  });
-  return known;
-}
-
-function answer(reply: FastifyReply, error: unknown, log: Log) {
-  const { problem, headers, bug } = answerTo(error);
-  if (bug) log.error(`http: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  else if (problem.status >= 500) log.warn(`http: ${messageOf(error)}`);
-  return reply
-    .code(problem.status)
-    .headers({ 'cache-control': 'no-store', ...headers })
-    .type(PROBLEM_TYPE)
-    .serializer(JSON.stringify)
-    .send(problem);
 }
 
 async function closeApp(app: App): Promise<void> {

@@ -1,13 +1,13 @@
 /** The types of what goes over the wire, made from the schemas: types alone, so that a browser need not load zod for them. */
 import type * as z from 'zod';
+import type { eventSchema } from './event-schemas.js';
+import type { historySchema, statsSchema } from './number-schemas.js';
 import type {
   attemptSchema,
   bulkSchema,
   cancelledSchema,
   changeBody,
-  eventSchema,
   fullIssueSchema,
-  historySchema,
   issueSchema,
   listedIssueSchema,
   meSchema,
@@ -18,7 +18,6 @@ import type {
   progressSchema,
   retriedSchema,
   runningSchema,
-  statsSchema,
   workerSchema,
 } from './schemas.js';
 

@@ -55,28 +55,48 @@ export function ended(status: Status): Source {
 }
 
 /** Of each kind of waiting rows so many are read at most. */
-export const FEW = 2000;
+export const FEW = 1000;
+/** Of parked ones, where those of one worker are looked for: no index tells them apart. */
+const PARKED = 5000;
+
+const KEY = '(-priority::int), created_at, id';
+const OPEN = `status = 'pending' and run_at is null and not leased and assigned_worker_id`;
+
+/** CTEs that end in `waiting` (ids), and whether any of them reached its limit. */
+interface Waiting {
+  readonly steps: string;
+  readonly unknown: string;
+}
+
+const ANYBODYS: Waiting = {
+  steps: `
+  open as materialized (select id from cape_issues where ${OPEN} is null order by ${KEY} limit ${FEW + 1}),
+  directed as materialized (
+    select id from cape_issues where ${OPEN} is not null order by assigned_worker_id, ${KEY} limit ${FEW + 1}),
+  parked as materialized (
+    select id from cape_issues where status = 'pending' and run_at is not null order by run_at limit ${FEW + 1}),
+  waiting as (select id from open union all select id from directed union all select id from parked)`,
+  unknown: `${['open', 'directed', 'parked'].map((name) => `(select count(*) from ${name}) > ${FEW}`).join(' or ')}`,
+};
+
+const OF_ONE_WORKER: Waiting = {
+  steps: `
+  directed as materialized (select id from cape_issues where ${OPEN} = $3 order by ${KEY} limit ${FEW + 1}),
+  parked as materialized (
+    select id, assigned_worker_id as worker from cape_issues
+     where status = 'pending' and run_at is not null order by run_at limit ${PARKED + 1}),
+  waiting as (select id from directed union all select id from parked where worker = $3)`,
+  unknown: `(select count(*) from directed) > ${FEW} or (select count(*) from parked) > ${PARKED}`,
+};
 
 /**
  * Rows that wait, where they are few: all are read, and put in order. They lie in the claim's order, so of many the newest
  * can't be told. @param directed only those directed to $3
  */
 export function waiting(directed: boolean): Source {
-  const part = (condition: string, order: string) => `
-    (select id from cape_issues where status = 'pending' and ${condition} order by ${order} limit ${FEW + 1})`;
-  const order = '(-priority::int), created_at, id';
-  const open = 'run_at is null and not leased and assigned_worker_id';
-  const parts = [
-    directed ? part(`${open} = $3`, order) : part(`${open} is null`, order),
-    ...(directed ? [] : [part(`${open} is not null`, `assigned_worker_id, ${order}`)]),
-    part('run_at is not null', 'run_at'),
-  ];
   return {
-    steps: parts.map((text, n) => `part${n} as materialized ${text}`).join(', '),
-    ids: (window) => `
-      select id from (${parts.map((_, n) => `select id from part${n}`).join(' union all ')}) waiting
-       where id < $1 order by id desc limit ${window}`,
-    unknown: parts.map((_, n) => `(select count(*) from part${n}) > ${FEW}`).join(' or '),
+    ...(directed ? OF_ONE_WORKER : ANYBODYS),
+    ids: (window) => `select id from waiting where id < $1 order by id desc limit ${window}`,
     statuses: ['pending'],
   };
 }

@@ -11,7 +11,7 @@ import { ISSUE_COLUMNS } from './read.js';
 export interface ListFilter {
   /** One status, or any of several. */
   readonly status?: Status | readonly Status[] | undefined;
-  /** Issues directed to it, or that it runs or ran last. */
+  /** Issues directed to it, or that it runs or ran last. Without `status`: of our five statuses. */
   readonly worker?: string | undefined;
   /** Part of the description, in any case. */
   readonly search?: string | undefined;
@@ -50,7 +50,7 @@ const DEFAULT_LIMIT = 50;
 const SUMMARY_LENGTH = 300;
 
 /** The first window is small: most pages are found in it. */
-const WINDOWS = [128, 2000] as const;
+const WINDOWS = [128, 1000] as const;
 
 /**
  * One page of issues.
@@ -66,8 +66,9 @@ export async function page(db: Database, filter: PageFilter = {}): Promise<Page>
 /** Issues that match, newest first, whatever it takes to find them. */
 export async function list(db: Database, filter: ListFilter = {}): Promise<Issue[]> {
   const items: Issue[] = [];
-  let cursor: string | null = null;
   const limit = filter.limit ?? DEFAULT_LIMIT;
+  if (limit < 1) return items;
+  let cursor: string | null = null;
   do {
     const found: Page = await read(db, { ...filter, cursor }, Math.min(limit - items.length, LONGEST_PAGE), null);
     items.push(...found.items);
@@ -206,7 +207,7 @@ function windowOf(
      where ${inWindow}
        and ($2::text is null or status = any(string_to_array($2, ',')))
        and ($3::text is null or assigned_worker_id = $3 or target_worker_id = $3)
-       and ($4::text is null or strpos(lower(${text}), lower($4)) > 0)
+       and ($4::text is null or strpos(lower(${text}), (select lower($4))) > 0)
      order by id desc limit $5::int)
   select window_seen.*, hits.*
     from (select min(id) as low, count(*)::int as seen, ${unknown ?? 'false'} as unknown from seen) window_seen

@@ -70,7 +70,7 @@ const STRANDED = `
    group by 1 order by 1`;
 
 /** Counted up to here, in each place; above, what the last ANALYZE saw. */
-const CAP = 5000;
+const CAP = 2000;
 
 async function estimated(db: Database): Promise<Stats> {
   const [places, oldest, stranded] = await byIndex(db, async (tx) => [

@@ -55,9 +55,9 @@ interface Slices {
 }
 
 /** So many attempts are counted one by one. */
-const CAP = 10_000;
+const CAP = 5000;
 /** Else the first so many of each slice are looked at: from how far they reach, its whole number is told. */
-const SAMPLE = 200;
+const SAMPLE = 100;
 
 type Row = Bucket & { readonly rows: number; readonly reach: number | null };
 

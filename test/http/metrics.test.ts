@@ -3,10 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { beforeEach, expect, test } from 'vitest';
 import { createClient } from '../../src/client.js';
 import { CapeError } from '../../src/core/errors.js';
+import { eventLag } from '../../src/events/lag.js';
 import { createMetrics, type MetricsSource } from '../../src/http/metrics.js';
 import { IssueWorker } from '../../src/worker/issue-worker.js';
 import { actor, claimAs, insert } from '../queue/actors.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { until } from '../support/until.js';
+import { READ, serveApi } from './api.js';
 
 let t: TestDatabase;
 let source: MetricsSource;
@@ -92,6 +95,42 @@ test('what was lost and what was rescued is counted', async () => {
   metrics.observer.rescued?.(3);
   const text = await metrics.text(source);
   expect(sample(text, 'cape_rescues_total')).toBe(3);
+});
+
+test('the server gives it to whoever has a token, and the history as JSON', async () => {
+  await insert(t.sql, 'works');
+  const metrics = createMetrics();
+  await new IssueWorker({
+    databaseUrl: t.url,
+    workerId: 'w-1',
+    drain: true,
+    observer: metrics.observer,
+    handler: () => 1,
+  }).run();
+  const api = await serveApi(t, { metrics });
+  expect((await api.ask('GET', '/metrics', { token: null })).status).toBe(401);
+  const answer = await api.ask('GET', '/metrics', { token: READ });
+  expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=/);
+  expect(sample(answer.text, 'cape_claims_total')).toBe(1);
+  expect(sample(answer.text, 'cape_issues{status="completed"}')).toBe(1);
+  expect(sample(answer.text, 'cape_event_lag_seconds')).toBeGreaterThanOrEqual(0);
+  const { body } = await api.ask('GET', '/api/stats/history?minutes=5');
+  expect(body).toMatchObject({ bucket_seconds: 60, estimated: false });
+  expect(body.buckets).toHaveLength(5);
+  expect(body.buckets.reduce((sum: number, { completed }: { completed: number }) => sum + completed, 0)).toBe(1);
+  expect((await api.ask('GET', '/api/stats/history?minutes=0')).status).toBe(400);
+});
+
+test('an event that a forgotten transaction holds up is seen in the lag', async () => {
+  const release = await t.sql.reserve();
+  await release`begin`;
+  await release`select pg_current_xact_id()`;
+  await t.sql`insert into cape_events (issue_id, seq, at, kind) values (1, 1, now() - interval '5 s', 'started')`;
+  expect(await eventLag(t.db)).toBeGreaterThanOrEqual(5);
+  await release`rollback`;
+  release.release();
+  // A transaction of another database of the server holds it up as well.
+  await until(async () => (await eventLag(t.db)) === 0);
 });
 
 test('those who ask at once are answered by one look at the queue', async () => {

@@ -1,17 +1,22 @@
 /** The plans of every statement that a worker sends while it works, with a million issues pending and five that have ended. */
 import { beforeAll, expect, test } from 'vitest';
+import { STATUSES } from '../../src/core/issue.js';
 import { connect, type Database, type Queryable } from '../../src/db/connect.js';
 import { claim, nextToClaim } from '../../src/queue/claim.js';
 import { anythingPendingFor, unfinishedAmong } from '../../src/queue/drain.js';
 import { beat } from '../../src/queue/lease.js';
+import { type PageFilter, page } from '../../src/queue/list.js';
+import { FEW } from '../../src/queue/list-sources.js';
 import { promote } from '../../src/queue/promote.js';
 import { attempts, get } from '../../src/queue/read.js';
 import { expired, reclassify, rescue } from '../../src/queue/rescue.js';
 import { settle, settledOrHeld } from '../../src/queue/settle.js';
 import { settleAndClaim } from '../../src/queue/settle-claim.js';
+import { stats } from '../../src/queue/stats.js';
+import { history } from '../../src/queue/throughput.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type Actor, actor, claimAs, done, request } from './actors.js';
-import { expectNarrow, indexes, nodesOf } from './explained.js';
+import { everyPlan, expectNarrow, indexes, nodesOf } from './explained.js';
 
 const ISSUES = { pending: 1_000_000, finished: 5_000_000 };
 
@@ -127,7 +132,7 @@ test('promoting reads the due ones, and the next one after them', async () => {
   expect(indexes(nodes)).toEqual(new Set([undefined, 'cape_issues_parked', 'cape_issues_pkey']));
 });
 
-test('what is asked beside the work, and the first page of a list, reads as little', async () => {
+test('what is asked beside the work reads as little', async () => {
   const some = Array.from({ length: 50 }, (_, n) => n * 100_000 + 1);
   const asked: [(queryable: Queryable) => Promise<unknown>, string][] = [
     [(queryable) => anythingPendingFor(queryable, worker.id), 'cape_issues_claim'],
@@ -141,4 +146,38 @@ test('what is asked beside the work, and the first page of a list, reads as litt
     expect(indexes(nodes)).toContain(index);
   }
   await db.close();
+});
+
+// A client has no planner settings of its own, and the statistics know nothing of these 100,000 failed ones.
+test('a page in any filter, and the numbers of the queue, read some thousand rows', async () => {
+  await bulk(`update cape_issues set status = 'failed' where id % 50 = 0 and id < 5000000`);
+  const client = connect({ url: t.url, schema: t.schema, applicationName: 'cape-test-plans', deadlineMs: 60_000 });
+  const nowhere = { search: 'nowhere' };
+  const filters: PageFilter[] = [
+    ...[{}, nowhere, { worker: 'down-1' }, { worker: 'nobody' }],
+    ...STATUSES.flatMap((status) => [{ status }, { status, ...nowhere }, { status, worker: 'nobody' }]),
+    { status: ['failed', 'cancelled'] },
+    { status: STATUSES },
+  ];
+  const verbs: [string, (db: Database) => Promise<unknown>][] = [
+    ...filters.map((filter): [string, (db: Database) => Promise<unknown>] => [
+      JSON.stringify(filter),
+      (db) => page(db, filter),
+    ]),
+    ['stats', (db) => stats(db)],
+  ];
+  for (const [name, verb] of verbs)
+    for (const nodes of await everyPlan(client, verb))
+      for (const node of nodes) {
+        const met = node['Actual Rows'] * node['Actual Loops'] + (node['Rows Removed by Filter'] ?? 0);
+        if (node['Relation Name'] === 'cape_issues') {
+          expect(met, `${name}: ${JSON.stringify(node)}`).toBeLessThanOrEqual(10 * FEW);
+          expect(node['Node Type'], name).not.toBe('Seq Scan');
+        }
+      }
+  expect((await page(client, { status: 'failed' })).items).toHaveLength(50);
+  expect((await stats(client)).estimated).toContain('completed');
+  // All that ended did so in one minute.
+  expect((await history(client)).estimated).toBe(true);
+  await client.close();
 });

@@ -164,7 +164,7 @@ describe('a role that was granted nothing', () => {
   test('is told everything that it lacks', async () => {
     const { lacks } = await rightsOf(t.db, names.at(-1)!, 'worker');
     expect(lacks).toContain('UPDATE on cape_leases');
-    expect(lacks).toHaveLength(4 * 5 + 3 + 3 + 1 + 1);
+    expect(lacks).toHaveLength(4 * 6 + 3 + 3 + 1 + 1);
   });
 });
 

@@ -119,10 +119,10 @@ test('no number of a large table takes a look at many of its rows', async () => 
   });
   for (const nodes of await everyPlan(t.db, (db) => stats(db, -1)))
     for (const node of nodes) {
-      expect(node['Actual Rows'] * node['Actual Loops'], JSON.stringify(node)).toBeLessThan(26_000);
+      expect(node['Actual Rows'] * node['Actual Loops'], JSON.stringify(node)).toBeLessThan(12_000);
       if (/cape_(issues|attempts)/.test(node['Relation Name'] ?? ''))
         expect(node['Node Type'], JSON.stringify(node)).not.toBe('Seq Scan');
       if (node['Relation Name'] === 'cape_issues')
-        expect(node['Actual Rows'] * node['Actual Loops'] + (node['Rows Removed by Filter'] ?? 0)).toBeLessThan(5100);
+        expect(node['Actual Rows'] * node['Actual Loops'] + (node['Rows Removed by Filter'] ?? 0)).toBeLessThan(2100);
     }
 });

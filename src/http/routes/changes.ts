@@ -6,7 +6,6 @@ import {
   assignBody,
   bulkBody,
   bulkSchema,
-  cancelBody,
   cancelledSchema,
   changeBody,
   idParams,
@@ -75,8 +74,7 @@ export function registerChanges(app: App, { client }: Store): void {
         tags,
         summary: 'Cancel a pending issue; a running one is ended by its worker',
         params: idParams,
-        body: cancelBody,
-        response: { 200: cancelledSchema, ...problems(404, 409, 413, 415) },
+        response: { 200: cancelledSchema, ...problems(404, 409) },
       },
     },
     async ({ params: { id } }) => {

@@ -1,14 +1,15 @@
 /** The numbers of the queue, for people and for Prometheus. */
 
 import * as z from 'zod';
+import { eventLag } from '../../events/lag.js';
 import type { App } from '../app.js';
 import { problems } from '../app.js';
 import type { Metrics } from '../metrics.js';
-import { historyQuery, historySchema, statsSchema } from '../schemas.js';
+import { historyQuery, historySchema, statsSchema } from '../number-schemas.js';
 import type { Store } from '../store.js';
 import { timeOf } from '../wire.js';
 
-export function registerNumbers(app: App, { client }: Store, metrics: Metrics): void {
+export function registerNumbers(app: App, { client, ask }: Store, metrics: Metrics): void {
   const tags = ['numbers'];
   app.get(
     '/api/stats',
@@ -43,7 +44,7 @@ export function registerNumbers(app: App, { client }: Store, metrics: Metrics): 
       },
     },
     async (_request, reply) => {
-      const text = await metrics.text({ client });
+      const text = await metrics.text({ client, eventLag: () => ask(eventLag) });
       return reply.header('content-type', metrics.contentType).serializer(String).send(text);
     },
   );
