@@ -8,6 +8,7 @@ export default defineConfig({
       'test/bench/node_modules/**',
       'test/faults/**',
       'test/systemd/**',
+      'test/dashboard/browser/**',
       'test/**/*.{fuzz,slow}.test.ts',
     ],
     globalSetup: ['test/support/global-setup.ts'],

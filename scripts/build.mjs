@@ -1,4 +1,5 @@
-// Builds dist/: tsc for the library, the program in one file (build/bundle.mjs), and what is not TypeScript beside it.
+// Builds dist/: tsc for the library, the program in one file (build/bundle.mjs), the web page
+// (build/dashboard.mjs), and what is not TypeScript beside it.
 // `npm ci` runs it (prepare) with --if-needed, and so does each account's first `npx cape-worker` in a clone, be it root's:
 // a dist/ that was built anew would belong to root, and every service would be taken for older than its program.
 // Where only production dependencies are installed there is no compiler:
@@ -21,6 +22,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundle } from './build/bundle.mjs';
 import { compileAhead } from './build/compile-ahead.mjs';
+import { buildDashboard } from './build/dashboard.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -93,9 +95,10 @@ if (process.argv.includes('--if-needed')) {
 }
 const tsc = tool('typescript', 'bin', 'tsc');
 const esbuild = tool('esbuild', 'lib', 'main.js');
-if (!tsc || !esbuild) {
+const vite = tool('vite', 'dist', 'node', 'index.js');
+if (!tsc || !esbuild || !vite) {
   if (existsSync(main)) process.exit(0);
-  const missing = tsc ? 'esbuild' : 'TypeScript';
+  const missing = !tsc ? 'TypeScript' : !esbuild ? 'esbuild' : 'vite';
   console.error(`build: ${missing} is not installed; run "npm ci" with development dependencies first`);
   process.exit(1);
 }
@@ -120,8 +123,9 @@ if (done.status !== 0) {
 }
 try {
   await bundle((await import(pathToFileURL(esbuild).href)).default, root, fresh);
+  await buildDashboard(await import(pathToFileURL(vite).href), root, fresh);
 } catch (error) {
-  // esbuild has said where and what.
+  // esbuild has said where and what, and so has vite.
   if (!error.errors) console.error(error);
   remove(fresh);
   process.exit(1);

@@ -22,7 +22,7 @@ const LAYERS = [
 ];
 
 const files = (readdirSync(src, { recursive: true }) as string[])
-  .filter((name) => name.endsWith('.ts'))
+  .filter((name) => name.endsWith('.ts') && !name.startsWith(`dashboard${sep}`))
   .map((name) => name.split(sep).join('/'))
   .sort();
 
@@ -84,6 +84,32 @@ describe('the rooms', () => {
       .filter((file) => roomOf(file) === 'core')
       .flatMap((file) => importsOf(file).filter((name) => !name.startsWith('.') && name !== 'zod'));
     expect(foreign, 'what is pure can be tested without anything and used everywhere').toEqual([]);
+  });
+});
+
+describe('the page', () => {
+  const page = (readdirSync(join(src, 'dashboard'), { recursive: true }) as string[])
+    .filter((name) => /\.tsx?$/.test(name) && !name.endsWith('.d.ts'))
+    .map((name) => join('dashboard', name).split(sep).join('/'));
+
+  test('takes from elsewhere only types, Preact and its signals', () => {
+    const isOurs = (file: string, name: string) =>
+      name.startsWith('.') && relative(join(src, 'dashboard'), join(src, dirname(file), name)).split(sep)[0] !== '..';
+    const wrong = page.flatMap((file) => {
+      const text = readFileSync(join(src, file), 'utf8').replace(/import type [^;]*;/g, '');
+      const found = text.matchAll(/(?:import|export)[^'";]*?from\s*'([^']+)'|import\(?\s*'([^']+)'/g);
+      return [...found]
+        .map(([, from, bare]) => (from ?? bare)!)
+        .filter((name) => !isOurs(file, name) && !/^(preact|preact\/hooks|@preact\/signals)$/.test(name))
+        .map((name) => `${file} imports ${name}`);
+    });
+    expect(page.length).toBeGreaterThan(20);
+    expect(wrong, 'what runs in a browser has no Node, and its size is what a reader waits for').toEqual([]);
+  });
+
+  test('shows texts as texts', () => {
+    const wrong = page.filter((file) => /innerHTML|outerHTML|insertAdjacentHTML|document\.write/i.test(code(file)));
+    expect(wrong, 'issues and output are written by strangers').toEqual([]);
   });
 });
 

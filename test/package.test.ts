@@ -41,6 +41,8 @@ test('the packed package works, typed, from a TypeScript program outside the rep
   const paths = files.map(({ path }) => path);
   expect(paths).toContain('migrations/001_issues.sql');
   expect(paths).toContain('dist/execution/warden.sh');
+  expect(paths).toContain('dist/dashboard/index.html');
+  expect(paths.filter((path) => /^dist\/dashboard\/assets\/index-.*\.(js|css)$/.test(path))).toHaveLength(2);
   expect(paths.filter((path) => /^(src|test|logs|\.env)/.test(path))).toEqual([]);
 
   // As installed, without asking a registry: the package unpacked, its dependencies those of this checkout.

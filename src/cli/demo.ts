@@ -1,40 +1,47 @@
 /** `demo`: a worker at work, on issues and a Postgres of the demo's own. */
-import { fileURLToPath } from 'node:url';
-import { quote } from 'shlex';
 import { type CapeClient, createClient } from '../client.js';
 import { type Config, loadConfig } from '../config.js';
 import { EXIT } from '../core/errors.js';
 import { migrate } from '../db/migrate.js';
-import { openLog } from '../log.js';
-import { IssueWorker } from '../worker/issue-worker.js';
 import { command, flag } from './command.js';
 import { toStderr } from './database.js';
 import { DEMO_ISSUES, type Seen } from './demo-issues.js';
-import { hintsFor, printResults, resultsOf, verdictOf } from './demo-report.js';
+import { type DemoResult, hintsFor, printResults, resultsOf, verdictOf } from './demo-report.js';
 import { type DemoFolder, makeFolder, removeFolder, removeIfEmpty, withPostgres } from './demo-stage.js';
 import { type DemoView, liveView, plainView } from './demo-view.js';
 import { watch } from './demo-watch.js';
+import { openDemoPage } from './demo-web.js';
+import { openWorker, workerSettings, workUntil } from './demo-worker.js';
 import { Interruption } from './interruption.js';
 import { print, printJson } from './output.js';
 
-const EXAMPLE = fileURLToPath(new URL('../../scripts/examples/cape-adw', import.meta.url));
 /** It takes about ten seconds. What is not done by then never will be. */
 const PATIENCE_MS = 55_000;
+const SCHEMA = 'public';
 
-export const demo = command<{ readonly json?: boolean }>({
-  options: { json: flag('Print the issues as JSON at the end, and everything else to standard error') },
+interface DemoFlags {
+  readonly json?: boolean;
+  readonly web?: boolean;
+}
+
+export const demo = command<DemoFlags>({
+  options: {
+    json: flag('Print the issues as JSON at the end, and everything else to standard error'),
+    web: flag('Show it in the browser too, and stay until Ctrl-C'),
+  },
   // `demo | head` must not end it before its Postgres is stopped.
   outlivesReader: true,
   examples: [
     ['demo', 'see a worker run seven issues, on a Postgres of its own'],
     ['demo --json', 'the same, with the outcome as JSON'],
+    ['demo --web', 'the same in the browser; add issues of your own'],
   ],
   async run({ flags }) {
     const folder = await makeFolder();
     const interruption = new Interruption();
     const say = flags.json ? toStderr : print;
     try {
-      return await show(folder, flags.json === true, say, interruption.signal);
+      return await show(folder, flags, say, interruption.signal);
     } catch (error) {
       if (error !== interruption.signal.reason) {
         if (!(await removeIfEmpty(folder))) toStderr(`what the demo has left is in ${folder.path}`);
@@ -51,27 +58,46 @@ export const demo = command<{ readonly json?: boolean }>({
 
 type Say = (line: string) => void;
 
-/** @throws the signal's reason when it is aborted */
-async function show(folder: DemoFolder, json: boolean, say: Say, signal: AbortSignal): Promise<number> {
+/** @throws the signal's reason when it is aborted before all issues have ended */
+async function show(folder: DemoFolder, flags: DemoFlags, say: Say, signal: AbortSignal): Promise<number> {
   // Nothing of the environment is a setting here: a DATABASE_URL must not lead the demo to real work.
   const { environment } = loadConfig({ only: [], dotenv: false });
-  const live = !json && environment.TERM !== 'dumb' && hasRoom(process.stdout);
+  const live = !flags.json && environment.TERM !== 'dumb' && hasRoom(process.stdout);
   const begun = performance.now();
   say(`Starting a Postgres for this demo alone, in ${folder.database}`);
-  const seen = await withPostgres(folder, environment.PATH ?? '', say, async (url) => {
+  const results = await withPostgres(folder, environment.PATH ?? '', say, async (url) => {
     signal.throwIfAborted();
-    const view = live ? await liveView(process.stdout) : plainView(say);
-    return perform(url, { folder, environment, view, say, signal });
+    const { applied } = await migrate({ url, schema: SCHEMA });
+    const parts = { folder, environment, say, signal, migrations: applied.length };
+    const seen = (view: DemoView) => perform(url, { ...parts, view });
+    const openView = async () => (live ? await liveView(process.stdout) : plainView(say));
+    if (!flags.web) return resultsOf(await seen(await openView()));
+    const page = await openDemoPage(url, SCHEMA, environment, say);
+    try {
+      const results = resultsOf(await seen(await openView()));
+      signal.throwIfAborted();
+      await report(results, flags, say);
+      say(`The page stays at ${page.url}, with a worker for what you add there. Ctrl-C ends both.`);
+      await workUntil(signal, url, folder, environment);
+      return results;
+    } finally {
+      await page.close();
+    }
   });
-  signal.throwIfAborted();
-  const results = resultsOf(seen);
-  if (json) printJson(results);
-  else await printResults(results);
   const seconds = Math.round((performance.now() - begun) / 1000);
-  for (const line of ['', ...verdictOf(results)]) say(line);
+  if (!flags.web) {
+    signal.throwIfAborted();
+    await report(results, flags, say);
+  }
   say(`It took ${seconds} s. The Postgres is stopped and its data removed.`);
   for (const line of ['', ...hintsFor(folder)]) say(line);
   return results.every(({ deviation }) => deviation === null) ? EXIT.ok : EXIT.refused;
+}
+
+async function report(results: readonly DemoResult[], { json }: DemoFlags, say: Say): Promise<void> {
+  if (json) printJson(results);
+  else await printResults(results);
+  for (const line of ['', ...verdictOf(results)]) say(line);
 }
 
 /** For a line per issue and some of what is above. A terminal that does not tell its size says 0. */
@@ -85,39 +111,24 @@ interface Performance {
   readonly view: DemoView;
   readonly say: Say;
   readonly signal: AbortSignal;
+  /** How many were applied. */
+  readonly migrations: number;
 }
 
-/** Migrates, queues the issues and runs a worker on them until it has nothing left to do. */
+/** Queues the issues and runs a worker on them until it has nothing left to do. */
 async function perform(databaseUrl: string, parts: Performance): Promise<readonly Seen[]> {
-  const { folder, say, signal } = parts;
-  const config = workerSettings(folder);
-  const { applied } = await migrate({ url: databaseUrl, schema: config.schema });
+  const { folder, say, signal, migrations } = parts;
+  const config = workerSettings(folder, true);
   const client = createClient({ databaseUrl, applicationName: 'cape-demo' });
   try {
     const ids = await client.addMany(DEMO_ISSUES.map(({ ends, attempts, cancelAfterMs, ...issue }) => issue));
-    say(`${applied.length} migrations applied, ${ids.length} issues queued; worker ${config.workerId} starts`);
+    say(`${migrations} migrations applied, ${ids.length} issues queued; worker ${config.workerId} starts`);
     say('');
     signal.throwIfAborted();
     return await work(databaseUrl, config, client, ids, parts);
   } finally {
     await client.close();
   }
-}
-
-/** A worker like any other, in a hurry. It leaves when nothing is pending. */
-function workerSettings({ path, logDir }: DemoFolder): Config {
-  const flags = {
-    workerId: 'demo-1',
-    concurrency: 3,
-    drain: true,
-    command: `${quote(process.execPath)} ${quote(EXAMPLE)}`,
-    workingDir: path,
-    logDir,
-    grace: '2s',
-    retryBase: '500ms',
-    pollInterval: '1s',
-  };
-  return loadConfig({ flags, env: {}, dotenv: false }).config;
 }
 
 async function work(
@@ -127,16 +138,8 @@ async function work(
   ids: readonly number[],
   { environment, view, signal }: Performance,
 ): Promise<readonly Seen[]> {
-  const { workerId = '', logDir: dir, logLevel: level, logFormat: format, logMaxSize: maxSize } = config;
-  // To its file alone: on the terminal it would run into the live view.
-  const options = { workerId, dir, level, format, maxSize, maxDays: config.logMaxDays };
-  const log = await openLog({ ...options, console: null, colors: false, secrets: [databaseUrl] });
-  const worker = IssueWorker.fromConfig(config, { databaseUrl, log, environment });
-  const stop = () => {
-    // Asked twice: what runs is ended, not waited for.
-    worker.stop();
-    worker.stop();
-  };
+  const worker = await openWorker(databaseUrl, config, environment);
+  const { stop } = worker;
   const patience = setTimeout(stop, PATIENCE_MS);
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop(); // while the log was opened
@@ -151,6 +154,6 @@ async function work(
     clearTimeout(patience);
     signal.removeEventListener('abort', stop);
     await worked.catch(() => {}); // `watch` has told
-    await log.close();
+    await worker.close();
   }
 }

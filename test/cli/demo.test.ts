@@ -196,3 +196,27 @@ describe('an issue that does not end as intended', () => {
     expect(deviation(seen(urgent, 'completed', ['succeeded'], 1001), [other])).toContain('was not the first to start');
   });
 });
+
+test('with --web it serves the page, and stays with a worker until it is interrupted', TIME, async () => {
+  const { dir, tmp, env } = surroundings();
+  const demo = start(['demo', '--web'], { cwd: dir, env });
+  const link = await until(() => /http:\/\/127\.0\.0\.1:\d+\/login\?once=\S+/.exec(demo.output().stdout)?.[0]);
+  const login = await fetch(link, { redirect: 'manual' });
+  const cookie = login.headers.get('set-cookie')?.split(';')[0] ?? '';
+  const url = new URL(link).origin;
+  expect(await (await fetch(url)).text()).toContain('<title>cape-worker</title>');
+  await until(() => demo.output().stdout.includes('Ctrl-C ends both.'), { timeoutMs: 60_000 });
+  expect(demo.output().stdout).toContain('All 7 issues ended as intended.');
+  const headers = { cookie, 'content-type': 'application/json', 'x-cape-request': '1' };
+  const body = JSON.stringify({ description: 'Added in the page' });
+  const added = await fetch(`${url}/api/issues`, { method: 'POST', headers, body });
+  const { ids } = (await added.json()) as { ids: number[] };
+  const status = async () =>
+    ((await (await fetch(`${url}/api/issues/${ids[0]}`, { headers })).json()) as { status: string }).status;
+  await until(async () => (await status()) === 'completed');
+  demo.process.kill('SIGINT');
+  const { code, stdout, stderr } = await demo.ended;
+  expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toContain('The Postgres is stopped and its data removed.');
+  await expectNothingRuns(tmp, stdout);
+});

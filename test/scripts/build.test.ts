@@ -22,6 +22,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const FILES = [
   ...['scripts/build.mjs', 'scripts/build/bundle.mjs', 'scripts/build/compile-ahead.mjs'],
+  'scripts/build/dashboard.mjs',
   ...['tsconfig.json', 'tsconfig.build.json'],
   ...['src/execution/warden.sh', 'src/cli/launcher.cjs'],
 ];
@@ -47,7 +48,7 @@ function quickCompiler(modules: string): void {
   const copy = `fs.mkdirSync(out + '/cli', { recursive: true }); fs.copyFileSync('src/cli/main.ts', out + '/cli/main.js')`;
   const text = `const fs = require('node:fs'); process.chdir(__dirname + '/../../..'); const out = process.argv.at(-1); ${copy}`;
   writeFileSync(join(modules, 'typescript/bin/tsc'), text);
-  symlinkSync(join(root, 'node_modules/esbuild'), join(modules, 'esbuild'));
+  for (const name of ['esbuild', 'vite']) symlinkSync(join(root, 'node_modules', name), join(modules, name));
 }
 
 const realCompiler = (modules: string) => symlinkSync(join(root, 'node_modules'), modules);
@@ -55,11 +56,14 @@ const realCompiler = (modules: string) => symlinkSync(join(root, 'node_modules')
 /** A clone with the build of this one, and a program of one line. */
 function cloned(compiler = realCompiler): Build {
   const clone = tempFolder('cape build ');
-  for (const folder of ['scripts/build', 'src/cli', 'src/execution'])
+  for (const folder of ['scripts/build', 'src/cli', 'src/execution', 'src/http', 'src/dashboard'])
     mkdirSync(join(clone, folder), { recursive: true });
   for (const file of FILES) copyFileSync(join(root, file), join(clone, file));
   writeFileSync(join(clone, 'package.json'), '{ "type": "module" }');
   writeFileSync(join(clone, 'src/execution/keeper.ts'), '');
+  writeFileSync(join(clone, 'src/http/server.ts'), '');
+  writeFileSync(join(clone, 'src/dashboard/index.html'), '<script type="module" src="./main.ts"></script>');
+  writeFileSync(join(clone, 'src/dashboard/main.ts'), 'document.title = "a page";');
   compiler(join(clone, 'node_modules'));
   const build = (text: string) => {
     writeFileSync(join(clone, 'src/cli/main.ts'), text);

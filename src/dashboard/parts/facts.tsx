@@ -1,0 +1,15 @@
+/** Names and values, close together. */
+import type { ComponentChildren } from 'preact';
+
+export function Facts({ children }: { children: ComponentChildren }) {
+  return <dl class="card facts">{children}</dl>;
+}
+
+export function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <div class="fact">
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
