@@ -101,7 +101,7 @@ export function failureOf(error: unknown): Failure {
 /** 53300 in words: the server runs and the URL is right, but there is no connection left. */
 export const OUT_OF_CONNECTIONS = [
   'is out of connections',
-  'each worker takes three, and one more now and then',
+  'each worker takes three or four, and one more now and then',
 ] as const;
 
 /** For people, where nothing can go on without the database: which one, and what it said. */

@@ -14,7 +14,7 @@ import { ClaimPace } from './claim-pace.js';
 import { Crew } from './crew.js';
 import { Exchange } from './exchange.js';
 import { Gate } from './gate.js';
-import type { Handler } from './handler.js';
+import type { Handler, Tell } from './handler.js';
 import { HelperNote } from './helper-note.js';
 import { KeptVerdicts } from './kept-verdicts.js';
 import { LeaseKeeper } from './lease-keeper.js';
@@ -108,16 +108,17 @@ export function assemble(
     unrunnableMs: UNRUNNABLE_MS,
   };
   const pace = new ClaimPace(config.concurrency, config.once ? 0 : claimAhead, options.handler ? new Suspects() : null);
-  const starter = observers.over(makeStarter(options, tools, base.databaseId));
-  const relay = tools.executor ? new OutputRelay({ db: beside, log, limit: config.outputEvents }) : undefined;
-  if (tools.executor && relay) tools.executor.onOutput = (grown) => relay.grown(grown);
+  const relay = new OutputRelay({ db: beside, log, limit: config.outputEvents });
+  if (tools.executor) tools.executor.onOutput = (grown) => relay.grown(grown);
+  const tell: Tell = (claim, event) => relay.tell(claim, event);
+  const starter = observers.over(makeStarter(options, tools, base.databaseId, tell));
   const attempts = new Attempts({
     starter,
     policy,
     host: hostname(),
     log,
     slots: config.concurrency,
-    ...(relay ? { relay } : {}),
+    relay,
     onEnded: (outcome, ranMs, claim) => {
       observers.tell('ended', claim, outcome, ranMs);
       kept?.watch();
@@ -150,7 +151,7 @@ export function assemble(
       else if (verdict.action === 'finish' && verdict.status === 'completed') board.completedOne();
       else board.touch();
     },
-    (settlements) => relay?.beforeSettling(settlements) ?? null,
+    (settlements) => relay.beforeSettling(settlements),
   );
   const unclear = new UnclearClaims(queue, attempts, log);
   const loop = new ClaimLoop({
@@ -253,9 +254,10 @@ function makeStarter(
   { config, workerId, handler, log, environment, observers }: WorkerOptions,
   tools: Tools,
   database: string,
+  tell: Tell,
 ): Starter {
   const { executor, command, workingDir, logDir } = tools;
-  if (handler) return handlerStarter(handler, config, database, log);
+  if (handler) return handlerStarter(handler, config, database, log, tell);
   if (!executor || !command) throw new Error('a worker needs a command or a handler');
   return commandStarter({
     executor,

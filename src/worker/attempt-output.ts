@@ -2,22 +2,22 @@
 
 import type { Claim } from '../core/issue.js';
 import type { Told } from '../events/append.js';
-import type { Middle } from '../events/trim.js';
 import { monotonic } from '../execution/clock.js';
 import { OutputReader, wholeCharacters } from '../execution/output-reader.js';
 import type { AttemptFiles } from './attempt-files.js';
 import { type ChildEvent, marksIn, type OpenLine, warning } from './child-events.js';
 import { EventsFile } from './events-file.js';
+import { type Kept, OutputLimit, type Surplus, TAIL_RATE } from './output-limit.js';
 
 /** Bytes of output in one event. */
 const PIECE = 16 * 1024;
 /** Bytes of one attempt in one statement; what has ended may take more, since it takes them once. */
 export const TURN = 128 * 1024;
 const LAST_TURN = 512 * 1024;
-/** Past the head: bytes a second that are followed. Each is written, and deleted again as more come. */
-const TAIL_RATE = 128 * 1024;
 /** Past the head, further behind than this the flow is too fast to follow: what lies between is skipped. */
 const FAR_BEHIND = 512 * 1024;
+/** Of a handler, while the database is away. */
+const MOST_HELD = 1000;
 /** Where there was nothing to read, milliseconds. */
 const NOTHING_MS = 500;
 /** Events of its own that an attempt may tell; then one warning, and no more. */
@@ -27,15 +27,8 @@ const MOST_EVENTS = 20_000;
 export interface Draft {
   readonly told: readonly Told[];
   readonly bytes: number;
-  /** It is written. @param before the number before its first event */
-  done(before: number): void;
-}
-
-interface Kept {
-  readonly seq: number;
-  readonly bytes: number;
-  /** Bytes left out before it. */
-  skipped: number;
+  /** It is gone on after. @param before the number before its first event; null where none was written */
+  done(before: number | null): void;
 }
 
 export class AttemptOutput {
@@ -46,7 +39,7 @@ export class AttemptOutput {
   ended = false;
   readonly #reader: OutputReader;
   readonly #file: EventsFile;
-  readonly #limit: number;
+  readonly #limit: OutputLimit;
   /** Its files lie in a folder that is removed with its end. */
   readonly #spare: boolean;
   /** Bytes of output so far, as the keeper tells. */
@@ -56,22 +49,26 @@ export class AttemptOutput {
   /** Bytes before `#position` that are to be told as left out. */
   #skipped = 0;
   #open: OpenLine = '';
-  #head = 0;
-  /** Of the events past the head, oldest first. */
-  #tail: Kept[] = [];
-  #tailBytes = 0;
-  #allowance = TAIL_RATE;
-  #allowedAt = 0;
   #events = 0;
+  #own: ChildEvent[] = [];
   #finalText: string | null = null;
 
-  /** @param limit bytes of output kept as events, half of them from its beginning */
-  constructor(claim: Claim, files: AttemptFiles, limit: number) {
+  /**
+   * @param files null: a handler's, which has none and tells by itself
+   * @param limit bytes of output kept as events, half of them from its beginning
+   */
+  constructor(claim: Claim, files: AttemptFiles | null, limit: number) {
     this.claim = claim;
-    this.#limit = limit;
-    this.#reader = new OutputReader(files.log);
-    this.#file = new EventsFile(files.events);
-    this.#spare = files.spare !== null;
+    this.#limit = new OutputLimit(limit);
+    this.#reader = new OutputReader(files?.log ?? '');
+    this.#file = new EventsFile(files?.events ?? null);
+    this.#spare = files !== null && files.spare !== null;
+  }
+
+  /** What a handler tells: kept in memory, and so not without end. */
+  tell(event: ChildEvent): void {
+    if (event.kind === 'progress' && this.#own.at(-1)?.kind === 'progress') this.#own.pop();
+    if (this.#own.length < MOST_HELD) this.#own.push(event);
   }
 
   grown(size: number): void {
@@ -88,12 +85,12 @@ export class AttemptOutput {
   /** There is something to tell. @param now the monotonic clock */
   due(now: number): boolean {
     const output = this.#backlog > 0 && (this.ended || this.#allowed(now) > 0);
-    return now >= this.notBefore && (this.#file.grown || output);
+    return now >= this.notBefore && (this.#file.grown || this.#own.length > 0 || output);
   }
 
   /** Also where it is not to be told yet. */
   get pending(): boolean {
-    return this.#file.grown || this.#backlog > 0;
+    return this.#file.grown || this.#own.length > 0 || this.#backlog > 0;
   }
 
   /** A look at the events file that costs 5 us where there is none. */
@@ -105,49 +102,33 @@ export class AttemptOutput {
   async draft(most: number): Promise<Draft> {
     const now = monotonic();
     const lines = this.#file.read(this.ended);
-    const own = this.#limited(lastProgress(lines.events));
+    const taken = new Set(this.#own);
+    const own = this.#limited(lastProgress([...taken, ...lines.events]));
     const piece = await this.#piece(Math.min(most, this.ended ? LAST_TURN : Math.min(TURN, this.#allowed(now))));
     const held = { id: this.claim.issue.id, token: this.claim.token };
     const marks = this.#limited(lastProgress(piece.marks));
     // The keeper counts what reached no file as well (a full disk): no look at once.
-    if (piece.told.length === 0 && !this.ended) this.notBefore = now + NOTHING_MS;
+    if (piece.told.length === 0 && this.#backlog > 0 && !this.ended) this.notBefore = now + NOTHING_MS;
     const told: Told[] = [...piece.told, ...marks, ...own].map((event) => ({ ...held, ...event }));
     return {
       told,
       bytes: piece.end - piece.begin,
       done: (before) => {
         this.#file.done(lines);
+        this.#own = this.#own.filter((event) => !taken.has(event));
         this.#events += marks.length + own.length;
         this.#position = piece.end;
-        this.#skipped = 0;
+        this.#skipped = piece.skipped;
         this.#open = piece.open;
-        for (const [i, size] of piece.sizes.entries()) this.#count({ ...size, seq: before + i + 1 }, now);
+        if (before === null) return;
+        for (const [i, size] of piece.sizes.entries()) this.#limit.count({ ...size, seq: before + i + 1 }, now);
       },
     };
   }
 
-  /** What is to be deleted, once enough of it has come together. @param done call it when that is done */
-  middle(): { readonly middle: Middle; readonly done: () => void } | null {
-    const most = this.#limit / 2;
-    if (this.#tailBytes <= most * 1.25) return null;
-    let [count, kept, bytes] = [0, this.#tailBytes, 0];
-    while (count < this.#tail.length - 1 && kept > most) {
-      const oldest = this.#tail[count++] as Kept;
-      kept -= oldest.bytes;
-      bytes += oldest.bytes + oldest.skipped;
-    }
-    const [first, last, next] = [this.#tail[0], this.#tail[count - 1], this.#tail[count]];
-    if (!first || !last || !next) return null;
-    const { issue, attempt } = this.claim;
-    const middle = { id: issue.id, attempt, from: first.seq, to: last.seq, next: next.seq, bytes };
-    return {
-      middle,
-      done: () => {
-        this.#tail.splice(0, count);
-        next.skipped += bytes;
-        this.#tailBytes = kept;
-      },
-    };
+  /** What is to be deleted of what was told. */
+  surplus(): Surplus | null {
+    return this.#limit.surplus();
   }
 
   async close(): Promise<void> {
@@ -159,24 +140,8 @@ export class AttemptOutput {
     return this.#size - this.#position;
   }
 
-  /** Bytes that may be told now: the head as fast as it can be read, what follows at a rate. */
   #allowed(now: number): number {
-    const headLeft = this.#limit / 2 - this.#head;
-    if (headLeft > 0) return Math.max(PIECE, headLeft);
-    const earned = Math.min(TAIL_RATE, this.#allowance + ((now - this.#allowedAt) / 1000) * TAIL_RATE);
-    // Not by the byte.
-    return earned >= Math.min(PIECE, this.#backlog) ? earned : 0;
-  }
-
-  #count(piece: Kept, now: number): void {
-    if (this.#head < this.#limit / 2) {
-      this.#head += piece.bytes;
-      return;
-    }
-    this.#allowance = Math.min(TAIL_RATE, this.#allowance + ((now - this.#allowedAt) / 1000) * TAIL_RATE) - piece.bytes;
-    this.#allowedAt = now;
-    this.#tail.push(piece);
-    this.#tailBytes += piece.bytes;
+    return this.#limit.allowed(now, this.#backlog, PIECE);
   }
 
   /** Reads on, and cuts what was read into events. */
@@ -208,7 +173,7 @@ export class AttemptOutput {
       marks.push(...found.events);
       open = found.open;
     }
-    return { begin, end, told, sizes, marks, open };
+    return { begin, end, told, sizes, marks, open, skipped };
   }
 
   async #chunk(position: number): Promise<{ offset: number; bytes: Buffer } | null> {
@@ -222,7 +187,7 @@ export class AttemptOutput {
   /** Where to read on: further down where the flow is too fast to follow, or where the rest is more than its last turn. */
   #begin(most: number): number {
     const behind = this.#backlog;
-    const past = this.#head >= this.#limit / 2;
+    const past = this.#limit.pastHead;
     if (past && (behind > FAR_BEHIND || (this.ended && behind > most))) return this.#size - TAIL_RATE;
     if (this.ended && behind > LAST_TURN) return this.#size - TAIL_RATE;
     return this.#position;
@@ -241,4 +206,12 @@ export class AttemptOutput {
 function lastProgress(events: readonly ChildEvent[]): readonly ChildEvent[] {
   const last = events.findLastIndex(({ kind }) => kind === 'progress');
   return events.filter(({ kind }, i) => kind !== 'progress' || i === last);
+}
+
+/** For a database that has another encoding, or refuses what a command tells for a reason of its own. */
+export function plain(told: Told): Told {
+  if (told.kind !== 'output')
+    return { ...told, kind: 'log', data: { level: 'warn', message: `${told.kind}: can't be stored` } };
+  const { text, ...rest } = told.data as { text: string };
+  return { ...told, data: { ...rest, text: text.replace(/[^\n\r\t -~]/g, '?') } };
 }

@@ -69,7 +69,7 @@ export function eventOfJson(line: string): ChildEvent {
     case 'progress':
       return progress(rest.percent ?? null, rest.message ?? null);
     case 'log':
-      return log(rest.level ?? 'info', rest.message);
+      return note(rest.level ?? 'info', rest.message);
     case 'result':
       return { kind: 'result', data: { result: textOf(rest.result).slice(0, LONGEST_RESULT) } };
     case 'metadata':
@@ -83,14 +83,14 @@ export function warning(message: string): ChildEvent {
   return { kind: 'log', data: { level: 'warn', message } };
 }
 
-function progress(percent: unknown, message: unknown): ChildEvent {
+export function progress(percent: unknown, message: unknown): ChildEvent {
   if (percent !== null && (typeof percent !== 'number' || !Number.isFinite(percent)))
     return warning(`progress: percent must be a number: ${textOf(percent).slice(0, SHOWN)}`);
   const within = percent === null ? null : Math.min(100, Math.max(0, percent));
   return { kind: 'progress', data: { percent: within, message: message === null ? null : cut(message) } };
 }
 
-function log(level: unknown, message: unknown): ChildEvent {
+export function note(level: unknown, message: unknown): ChildEvent {
   const known = typeof level === 'string' && LEVELS.includes(level) ? level : 'info';
   return { kind: 'log', data: { level: known, message: cut(message ?? '') } };
 }

@@ -14,7 +14,7 @@ export interface Lines {
 }
 
 export class EventsFile {
-  readonly #path: string;
+  readonly #path: string | null;
   #size = 0;
   #position = 0;
   /** What follows up to the next line break belongs to a line that was left out. */
@@ -23,7 +23,8 @@ export class EventsFile {
   #waitsAt = -1;
   #held: { readonly at: number; readonly bytes: Buffer } | null = null;
 
-  constructor(path: string) {
+  /** @param path null: there is none */
+  constructor(path: string | null) {
     this.#path = path;
   }
 
@@ -33,7 +34,7 @@ export class EventsFile {
   }
 
   look(): void {
-    if (this.#held) return;
+    if (this.#held || this.#path === null) return;
     this.#size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
@@ -75,6 +76,7 @@ export class EventsFile {
   /** The command may have put anything there: opened without blocking, and read only if a plain file. */
   #text(): Buffer | null {
     if (this.#held) return this.#held.bytes.subarray(this.#position - this.#held.at);
+    if (this.#path === null) return null;
     let fd: number | null = null;
     try {
       fd = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);

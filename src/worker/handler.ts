@@ -5,6 +5,7 @@ import type { Outcome } from '../core/outcome.js';
 import { monotonic } from '../execution/clock.js';
 import type { EndReason, Run } from '../execution/spec.js';
 import type { Log } from '../log.js';
+import { type ChildEvent, note, progress } from './child-events.js';
 
 export interface HandlerContext {
   /** Number of this attempt, from 1; grows over all retries. */
@@ -14,7 +15,17 @@ export interface HandlerContext {
   readonly log: Log;
   /** The same over all attempts of an issue, new after a person's retry. */
   readonly idempotencyKey: string;
+  /**
+   * Tells how far it is, among the issue's events: `percent` from 0 to 100, or null. Costs the handler nothing; of several
+   * in one instant the last is written.
+   */
+  readonly progress: (percent: number | null, message?: string) => void;
+  /** Tells a line of its own among the issue's events. `log` is the worker's log. */
+  readonly note: (message: string, level?: 'debug' | 'info' | 'warn' | 'error') => void;
 }
+
+/** What handlers tell goes there. */
+export type Tell = (claim: Claim, event: ChildEvent) => void;
 
 /**
  * Works on one issue. What it returns becomes the issue's result (a string as it is, anything else as JSON);
@@ -25,13 +36,12 @@ export type Handler = (issue: ClaimedIssue, context: HandlerContext) => unknown;
 // A longer one would fire at once: timers are 32 bits wide.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+interface HandlerParts extends Pick<HandlerContext, 'log' | 'idempotencyKey'> {
+  readonly tell: Tell;
+}
+
 /** Starts a handler. @param timeoutMs after so long its signal is aborted and the attempt has timed out */
-export function startHandler(
-  handler: Handler,
-  claim: Claim,
-  parts: Omit<HandlerContext, 'attempt' | 'signal'>,
-  timeoutMs: number,
-): Run {
+export function startHandler(handler: Handler, claim: Claim, parts: HandlerParts, timeoutMs: number): Run {
   return new HandlerRun(handler, claim, parts, timeoutMs);
 }
 
@@ -48,9 +58,9 @@ class HandlerRun implements Run {
   /** Made when it is asked for: most handlers never do, and it costs 3 us. */
   #abort: AbortController | null = null;
 
-  constructor(handler: Handler, claim: Claim, parts: Omit<HandlerContext, 'attempt' | 'signal'>, timeoutMs: number) {
+  constructor(handler: Handler, claim: Claim, parts: HandlerParts, timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
-    this.ended = this.#work(handler, claim.issue, new Context(this, claim.attempt, parts));
+    this.ended = this.#work(handler, claim.issue, new Context(this, claim, parts));
     if (!this.#over) watchSoon(this);
   }
 
@@ -101,6 +111,8 @@ class Context implements HandlerContext {
   readonly log: Log;
   readonly idempotencyKey: string;
   declare readonly signal: AbortSignal;
+  readonly #claim: Claim;
+  readonly #tell: Tell;
   readonly #run: HandlerRun;
 
   /** One for all: objects with a getter of their own each cost ten times as much to make, and 700 bytes. */
@@ -111,13 +123,24 @@ class Context implements HandlerContext {
     },
   };
 
-  constructor(run: HandlerRun, attempt: number, parts: Pick<HandlerContext, 'log' | 'idempotencyKey'>) {
+  constructor(run: HandlerRun, claim: Claim, parts: HandlerParts) {
     this.#run = run;
-    this.attempt = attempt;
+    this.#claim = claim;
+    this.#tell = parts.tell;
+    this.attempt = claim.attempt;
     this.log = parts.log;
     this.idempotencyKey = parts.idempotencyKey;
     // Its own and not its class's: `{ ...context }` has to have it.
     Object.defineProperty(this, 'signal', Context.#SIGNAL);
+  }
+
+  // Made when they are asked for, and of no `this`: handlers take their context apart.
+  get progress(): HandlerContext['progress'] {
+    return (percent, message) => this.#tell(this.#claim, progress(percent, message ?? null));
+  }
+
+  get note(): HandlerContext['note'] {
+    return (message, level = 'info') => this.#tell(this.#claim, note(level, message));
   }
 }
 

@@ -13,7 +13,8 @@ import { Condition } from '../log/condition.js';
 import type { Log } from '../log.js';
 import type { Held } from '../queue/settle.js';
 import type { AttemptFiles } from './attempt-files.js';
-import { AttemptOutput, type Draft, TURN } from './attempt-output.js';
+import { AttemptOutput, type Draft, plain, TURN } from './attempt-output.js';
+import type { ChildEvent } from './child-events.js';
 import { pauseBeforeTry } from './outage.js';
 
 /** Between two statements, milliseconds; a first line after a pause waits for none. */
@@ -60,6 +61,18 @@ export class OutputRelay {
     this.#byHolder.set(holderOf(claim.issue.id, claim.token), output);
     this.#byRun.set(runOf(claim), output);
     this.#looking ??= setInterval(() => this.#look(), LOOK_MS).unref();
+  }
+
+  /** A handler tells something. What is told of an attempt that has ended is dropped. */
+  tell(claim: Claim, event: ChildEvent): void {
+    const key = holderOf(claim.issue.id, claim.token);
+    let output = this.#byHolder.get(key);
+    if (!output) {
+      output = new AttemptOutput(claim, null, 0);
+      this.#byHolder.set(key, output);
+    }
+    if (!output.ended) output.tell(event);
+    this.#soon();
   }
 
   /** Runs have printed more. */
@@ -163,17 +176,19 @@ export class OutputRelay {
       if (room <= 0) break;
       if (!output.due(now)) continue;
       const draft = await output.draft(Math.min(room, output.ended ? room : TURN));
-      if (draft.told.length === 0) draft.done(0);
+      if (draft.told.length === 0) draft.done(null);
       else drafts.set(output, draft);
       room -= draft.bytes;
     }
     if (drafts.size === 0) return;
     await this.#append(drafts);
     for (const output of drafts.keys()) {
-      const trim = output.middle();
-      if (!trim) continue;
-      await trimOutput(this.#parts.db, trim.middle);
-      trim.done();
+      const surplus = output.surplus();
+      if (!surplus) continue;
+      const { issue, attempt } = output.claim;
+      const { done, ...middle } = surplus;
+      await trimOutput(this.#parts.db, { id: issue.id, attempt, ...middle });
+      done();
     }
   }
 
@@ -207,7 +222,7 @@ export class OutputRelay {
     for (const [output, draft] of drafts) {
       const { issue, token } = output.claim;
       const answer = byHolder.get(holderOf(issue.id, token));
-      if (answer?.state === 'ok') draft.done(answer.before ?? 0);
+      if (answer?.state === 'ok') draft.done(answer.before);
       else if (answer?.state === 'busy') output.notBefore = monotonic() + BUSY_MS;
       else this.forget(issue.id, token);
     }
@@ -223,16 +238,8 @@ function runOf({ issue, attempt }: Claim): string {
   return `${issue.id}/${attempt}`;
 }
 
-/** For a database that has another encoding, or refuses what a command tells for a reason of its own. */
-function plain(told: Told): Told {
-  if (told.kind !== 'output')
-    return { ...told, kind: 'log', data: { level: 'warn', message: `${told.kind}: can't be stored` } };
-  const { text, ...rest } = told.data as { text: string };
-  return { ...told, data: { ...rest, text: text.replace(/[^\n\r\t -~]/g, '?') } };
-}
-
 /** Stands for an answer: it is to be gone on after what can't be stored in any way. */
 function unstored({ told }: Draft): Appended {
   const [{ id, token }] = told as [Told];
-  return { id, token, state: 'ok', before: 0 };
+  return { id, token, state: 'ok', before: null };
 }

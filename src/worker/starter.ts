@@ -10,7 +10,7 @@ import type { Deadline, Executor, Run } from '../execution/spec.js';
 import { Condition } from '../log/condition.js';
 import type { Log } from '../log.js';
 import { type AttemptFiles, attemptFiles } from './attempt-files.js';
-import { type Handler, startHandler } from './handler.js';
+import { type Handler, startHandler, type Tell } from './handler.js';
 import { idempotencyKey, planCommand, timeoutOf } from './plan.js';
 
 /** Starts what a claim asks for. A spec that can't be made is an Outcome, not an exception. */
@@ -56,13 +56,13 @@ export function commandStarter(parts: CommandStarterParts): Starter {
 
 const TOO_LATE: Outcome = { kind: 'interrupted', error: 'its lease was too old when the answer to the claim was read' };
 
-export function handlerStarter(handler: Handler, config: Config, databaseId: string, log: Log): Starter {
+export function handlerStarter(handler: Handler, config: Config, databaseId: string, log: Log, tell: Tell): Starter {
   return {
     start(claim: Claim, until: Deadline) {
       // The answer lay unread while this process was frozen. A keeper looks by itself, a function could not be ended.
       if (isPast(until, nowInThisTurn())) return { run: TOO_LATE, files: null };
       const key = idempotencyKey(databaseId, claim);
-      const parts = { log, idempotencyKey: key };
+      const parts = { log, idempotencyKey: key, tell };
       return { run: startHandler(handler, claim, parts, timeoutOf(claim, config)), files: null };
     },
   };

@@ -163,6 +163,37 @@ describe('output', () => {
   });
 });
 
+test('a handler says how far it is, and what it likes to note, while it works and with its end', async () => {
+  let go = () => {};
+  const gone = new Promise<void>((done) => {
+    go = done;
+  });
+  startWorker({
+    databaseUrl,
+    handler: async (_, { progress, note }) => {
+      for (let n = 0; n <= 40; n++) progress(n, 'building');
+      note('half done', 'warn');
+      await gone;
+      progress(250);
+      note('done');
+    },
+  });
+  const id = await add('x');
+  const own = async () => (await told(id)).map(({ kind, data }) => [kind, data]);
+  await until(async () => (await own()).length === 3, { what: 'what it says while it works' });
+  expect((await own()).slice(1)).toEqual([
+    ['progress', { percent: 40, message: 'building' }],
+    ['log', { level: 'warn', message: 'half done' }],
+  ]);
+  go();
+  await ended(id);
+  expect((await own()).slice(3)).toEqual([
+    ['progress', { percent: 100, message: null }],
+    ['log', { level: 'info', message: 'done' }],
+    ['completed', {}],
+  ]);
+});
+
 describe('a command says', () => {
   test('how far it is, by marks in its output and by lines in its events file', async () => {
     const { command, go } = script(`echo '::cape progress 40 building'
