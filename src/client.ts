@@ -20,6 +20,7 @@ import { listWorkers, type WorkerRow } from './queue/workers.js';
 
 export type {
   Cancelled,
+  Change,
   History,
   ListedIssue,
   ListFilter,

@@ -1,6 +1,7 @@
 /** What a program that embeds the worker imports. Exports only. */
 export {
   type CapeClient,
+  type Change,
   type ClientOptions,
   createClient,
   type History,

@@ -145,7 +145,10 @@ export const address = z
     const number = port === undefined ? DEFAULT_ADDRESS.port : Number(port);
     const host = bracketed ?? (name || DEFAULT_ADDRESS.host);
     const isWritten = port === undefined || text === port || text.endsWith(`:${port}`);
-    if ((bracketed || name || port !== undefined) && number <= 65_535 && isWritten) return { host, port: number };
+    // "false" is a name like any other, and surely meant for none.
+    const isNo = /^(false|no|off)$/i.test(text);
+    if (!isNo && (bracketed || name || port !== undefined) && number <= 65_535 && isWritten)
+      return { host, port: number };
     context.addIssue({ code: 'custom', message: 'must be host:port, such as 127.0.0.1:7070 or [::1]:7070' });
     return z.NEVER;
   });

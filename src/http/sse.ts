@@ -6,7 +6,7 @@ import { HttpError } from './problems.js';
 const BEAT_MS = 15_000;
 /** A reader that takes nothing for so long is dropped; it comes back with Last-Event-ID, and has missed nothing. */
 const STALLED_MS = 20_000;
-/** Each costs some 30 KB and a socket. */
+/** Each costs some 50 KB and a socket. */
 const MOST_STREAMS = 5000;
 
 /** A field's value may hold no line break; JSON has none. */

@@ -121,7 +121,7 @@ describe('the stream of all', () => {
     await until(() => reader.events.length === 4);
     const before = performance.now();
     await first.server.close();
-    expect(performance.now() - before).toBeLessThan(5000); // some 50 ms on a machine that does nothing else
+    expect(performance.now() - before).toBeLessThan(5000); // measured: some 10 ms
     await assign(id, 4);
     await until(() => states.includes('lost'));
     await serveApi(database, { port });

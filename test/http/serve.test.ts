@@ -89,7 +89,7 @@ describe('serve', () => {
     const asked = performance.now();
     server.process.kill('SIGTERM');
     expect((await server.ended).code).toBe(0);
-    expect(performance.now() - asked).toBeLessThan(5000); // some 150 ms, as above
+    expect(performance.now() - asked).toBeLessThan(5000); // measured: 0.2 s, with the stop of an embedded Postgres
     await Promise.all(streams.map((stream) => stream.text().catch(() => {})));
   });
 });
