@@ -26,6 +26,7 @@ export function useIssues(filter: Filter): IssueList {
   const key = pathOf(filter, null);
   const [kept, keep] = useState<{ key: string; held: Held } | null>(null);
   const [busy, setBusy] = useState(false);
+  const reading = useRef(false);
   const [problem, setProblem] = useState<string | null>(null);
   const held = kept?.key === key ? kept.held : null;
   const latest = useRef({ key, filter, held });
@@ -46,7 +47,8 @@ export function useIssues(filter: Filter): IssueList {
   useChanged(latest, put);
 
   const more = async () => {
-    if (busy || !held || held.next === null) return;
+    if (reading.current || !held || held.next === null) return;
+    reading.current = true;
     setBusy(true);
     setProblem(null);
     try {
@@ -55,6 +57,7 @@ export function useIssues(filter: Filter): IssueList {
     } catch (error) {
       setProblem(messageOf(error));
     }
+    reading.current = false;
     setBusy(false);
   };
   return {

@@ -136,24 +136,24 @@ const MOST_DRY = 5;
 
 function More({ list }: { list: IssueList }) {
   const ref = useRef<HTMLDivElement>(null);
-  const { held, busy } = list;
-  const latest = useRef(list);
-  latest.current = list;
+  const [isNear, setNear] = useState(false);
+  const { held, busy, error } = list;
   const next = held?.next ?? null;
+  const hasFoot = next !== null;
   useEffect(() => {
-    // A new observer tells at once whether the foot is in view: after each page, when the next may be asked for.
-    if (ref.current === null || busy) return;
-    const observer = new IntersectionObserver(
-      ([entry]) => {
-        const { held } = latest.current;
-        if (!entry?.isIntersecting || held === null) return;
-        if (held.dry < MOST_DRY && held.items.length < BY_ITSELF) latest.current.more();
-      },
-      { rootMargin: '400px' },
-    );
+    if (ref.current === null) return;
+    const observer = new IntersectionObserver((entries) => setNear(entries.at(-1)?.isIntersecting ?? false), {
+      rootMargin: '400px',
+    });
     observer.observe(ref.current);
     return () => observer.disconnect();
-  }, [next, busy]);
+  }, [hasFoot]);
+  // By what is, not by what has just changed: an observer tells once that the foot has come near, also while a page is read.
+  // After a failure only the button: a server in trouble is not asked again and again.
+  const goesOn = isNear && !busy && error === null && held !== null;
+  useEffect(() => {
+    if (goesOn && held.dry < MOST_DRY && held.items.length < BY_ITSELF) list.more();
+  }, [goesOn, held]);
   if (held === null) return <p class="list-foot muted">Reading …</p>;
   if (next === null) {
     return held.items.length > 0 ? <p class="list-foot muted">{plural(held.items.length, 'issue')}</p> : null;

@@ -109,9 +109,11 @@ describe.skipIf(!hasChromium)('the page of issues', () => {
     await until(
       async () => {
         await page.mouse.wheel(0, 20_000);
-        return (await rows.count()) >= 1000;
+        const count = await rows.count();
+        if (count >= 1000) return true;
+        throw new Error(`${count} rows, "${await page.locator('.list-foot, .notice').allTextContents()}"`);
       },
-      { timeoutMs: 40_000, what: 'a thousand rows' },
+      { timeoutMs: 120_000, what: 'a thousand rows' },
     );
     const ids = await rows.evaluateAll((all) => all.map((each) => Number((each as HTMLElement).dataset.id)));
     expect(new Set(ids).size).toBe(ids.length);
