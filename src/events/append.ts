@@ -20,12 +20,19 @@ export const COUNT_STARTED = `
 export const COUNT_ENDED = `
   case when l.events > 0 then l.events else greatest(locked.events, ${told('l.issue_id')}) end + 1`;
 
+/**
+ * Should a count ever be wrong, an event is missing: an end that could not be written would keep its issue started, and a
+ * rescuer from all others.
+ */
+const UNLESS_TOLD = 'on conflict (issue_id, seq) do nothing';
+
 /** A CTE: what the CTE `taken` (id, events, attempt) has claimed has started. */
 export function tellStarted(worker: string): string {
   return `
   told_started as (
     insert into cape_events (issue_id, seq, attempt, worker_id, kind)
-    select id, events, attempt, ${worker}, 'started' from taken)`;
+    select id, events, attempt, ${worker}, 'started' from taken
+    ${UNLESS_TOLD})`;
 }
 
 /**
@@ -40,7 +47,8 @@ export function tellEnded(back: 'settled' | 'rescued'): string {
     insert into cape_events (issue_id, seq, attempt, worker_id, kind, data)
     select issue_id, events, attempt, worker_id, case when status = 'pending' then ${pending} else status end,
            ${endedData(back)}
-      from ended)`;
+      from ended
+    ${UNLESS_TOLD})`;
 }
 
 /** Most end well, and null says so: an object made for each takes 2 us, where the row's insertion takes 2.5. */
@@ -61,13 +69,23 @@ function endedData(back: 'settled' | 'rescued'): string {
 }
 
 /**
- * A CTE `late`: the numbers of the events of attempts (`corrected`: issue_id, token, attempt, worker_id, error) whose
- * workers came back late. Their issues (`issues`: id, events) may run again by now: then the lease counts.
+ * A CTE `leased`: the leases of `issues`, a CTE that has locked these. Of those alone: somebody who holds another issue's
+ * row may hold its lease as well, and be waiting for one that we hold.
  */
-export function countLate(corrected: string, issues: string, ids: string): string {
+export function lockLeases(issues: string): string {
   return `
   leased as materialized (
-    select issue_id, events from cape_leases where issue_id = any(${ids}) order by issue_id for no key update),
+    select issue_id, events from cape_leases where issue_id = any(array(select id from ${issues}))
+     order by issue_id for no key update)`;
+}
+
+/**
+ * A CTE `late`: the numbers of the events of attempts (`corrected`: issue_id, token, attempt, worker_id, error) whose
+ * workers came back late. Their issues (`issues`: id, events) may run again by now: then the lease, which `lockLeases`
+ * has seen, counts.
+ */
+export function countLate(corrected: string, issues: string): string {
+  return `
   late as materialized (
     select c.issue_id, c.attempt, c.worker_id, c.error,
            greatest(i.events, l.events, ${told('c.issue_id')})
@@ -163,7 +181,8 @@ with
   told as (
     insert into cape_events (issue_id, seq, attempt, worker_id, kind, data)
     select c.issue_id, c.before + g.nth, c.attempt, c.worker_id, g.kind, g.data
-      from counted c join given g on g.id = c.issue_id and g.token = c.token)
+      from counted c join given g on g.id = c.issue_id and g.token = c.token
+    ${UNLESS_TOLD})
 select a.id, a.token, c.before, case when c.issue_id is not null then 'ok' when h.issue_id is not null then 'busy' else 'lost' end as state
   from attempts a
   left join counted c on c.issue_id = a.id and c.token = a.token

@@ -4,7 +4,7 @@
  */
 import { CRASH_CAP, type Status } from '../core/issue.js';
 import { arrayOf, type Param, type Queryable } from '../db/connect.js';
-import { countLate, tellLate } from '../events/append.js';
+import { countLate, lockLeases, tellLate } from '../events/append.js';
 import { LEASE_COLUMNS, statusAfter, writeEnded } from './ended.js';
 import { type Held, heldParams } from './settle.js';
 
@@ -124,15 +124,18 @@ with
     select a.issue_id as id, a.token from reported r join cape_attempts a on a.issue_id = r.id and a.token = r.token
      where a.issue_id = any($1::int[]) and a.outcome = 'crashed'),
   locked as materialized (
-    select id, attempt, status, crashes, key, events from cape_issues where id = any($1::int[])
+    select id, attempt, status, crashes, key, events, leased from cape_issues where id = any($1::int[])
      order by id for no key update skip locked),
+  ${lockLeases('locked')},
   corrected as (
     update cape_attempts a
        set outcome = 'interrupted', error = a.error || '; it came back and had ended the command in time'
-      from booked join locked using (id)
-     where a.issue_id = any($1::int[]) and a.issue_id = booked.id and a.token = booked.token and a.outcome = 'crashed'
+      from booked join locked using (id) left join leased on leased.issue_id = id
+     -- Claimed since this statement began: its lease, which numbers the events, is not seen. It is busy, for now.
+     where (leased.issue_id is not null or not locked.leased)
+       and a.issue_id = any($1::int[]) and a.issue_id = booked.id and a.token = booked.token and a.outcome = 'crashed'
     returning a.issue_id, a.token, a.attempt, a.worker_id, a.error),
-  ${countLate('corrected', 'locked', '$1::int[]')},
+  ${countLate('corrected', 'locked')},
   counts as (
     select l.id, greatest(l.crashes - c.corrected, 0) as crashes, c.events,
            -- Failed by the cap and by nothing else: its latest attempt was booked as a crash. Another unfinished issue

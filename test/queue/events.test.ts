@@ -120,6 +120,27 @@ describe('a worker tells', () => {
   });
 });
 
+describe('a number that is taken already', () => {
+  const take = (id: number) =>
+    t.sql`insert into cape_events (issue_id, seq, kind) values (${id}, 1, 'by_hand'), (${id}, 2, 'by_hand')`;
+
+  test('costs an event, and neither the start nor the end of an issue', async () => {
+    const [id] = (await insert(t.sql, 'one')) as [number];
+    await take(id);
+    const [claimed] = await claimAs(t.db, worker);
+    expect(await settle(t.db, [done(claimed!)])).toEqual([{ id, status: 'completed' }]);
+    expect((await told(id)).map(([, , kind]) => kind)).toEqual(['by_hand', 'by_hand']);
+  });
+
+  test('keeps nobody from being rescued', async () => {
+    const { id } = await running();
+    const other = await running();
+    await t.sql`insert into cape_events (issue_id, seq, kind) values (${id}, 2, 'by_hand')`;
+    await expire();
+    expect((await rescue(t.db, await expired(t.db))).map((one) => one.id).sort()).toEqual([id, other.id].sort());
+  });
+});
+
 describe('a rescuer tells', () => {
   test('whom it took the issue from, then its failure by the cap, then that the worker came back', async () => {
     const { id, claimed } = await running();
