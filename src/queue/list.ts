@@ -1,6 +1,7 @@
 /** Lists of issues, newest first, page by page: each in milliseconds, however many there are. */
 import { CapeError } from '../core/errors.js';
 import { type Issue, STATUSES, type Status } from '../core/issue.js';
+import { oneLine } from '../core/text.js';
 import type { Database, Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
 import { byIndex } from './by-index.js';
@@ -54,7 +55,7 @@ const WINDOWS = [128, 1000] as const;
 
 /**
  * One page of issues.
- * @throws CapeError('usage') for a cursor that is none, or a limit outside 1 to 1000
+ * @throws CapeError('usage') for a cursor or a status that is none, or a limit outside 1 to 1000
  */
 export async function page(db: Database, filter: PageFilter = {}): Promise<Page> {
   const limit = filter.limit ?? DEFAULT_LIMIT;
@@ -81,6 +82,7 @@ export async function list(db: Database, filter: ListFilter = {}): Promise<Issue
 async function read(db: Database, filter: PageFilter, limit: number, lookMs: number | null): Promise<Page> {
   const below = filter.cursor == null ? PAST_ALL : idOf(filter.cursor);
   const statuses = filter.status === undefined ? null : [...new Set([filter.status].flat())];
+  refuseUnknown(statuses);
   if (statuses?.length === 0) return { items: [], next: null, complete: true };
   const walk: Walk = {
     filter,
@@ -91,6 +93,13 @@ async function read(db: Database, filter: PageFilter, limit: number, lookMs: num
   };
   const slices = await slicesOf(db, walk, statuses);
   return merged(slices, limit);
+}
+
+/** The statements hold a status as a literal, for the sake of their plans; a program may pass on what it was given. */
+function refuseUnknown(statuses: readonly string[] | null): void {
+  const unknown = statuses?.find((status) => !(STATUSES as readonly string[]).includes(status));
+  if (unknown === undefined) return;
+  throw new CapeError('usage', `status: got "${oneLine(String(unknown))}"; must be one of ${STATUSES.join(', ')}`);
 }
 
 interface Walk {

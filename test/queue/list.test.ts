@@ -100,6 +100,12 @@ describe('with rows in every place', () => {
   });
 });
 
+test('a status that is none is refused, whatever it holds', async () => {
+  await expect(list(t.db, { status: "x' or true --" as never })).rejects.toThrow(
+    /^status: got "x' or true --"; must be one of/,
+  );
+});
+
 test('where no index serves the filter, a page ends after some rows, says so, and its cursor goes on', async () => {
   await t.sql`alter sequence cape_issues_id_seq restart with 100000`;
   await t.sql.begin(async (tx) => {
