@@ -6,12 +6,16 @@
  * after the time that a live holder needs to renew it, or to end its run.
  */
 import type { Queryable } from '../db/connect.js';
+import { failureOf } from '../db/failure.js';
 import { monotonic } from '../execution/clock.js';
 import type { Log } from '../log.js';
-import { expired, rescue, type SeenLease } from '../queue/rescue.js';
+import { expired, type Rescued, rescue, type SeenLease } from '../queue/rescue.js';
+import { isRefusal } from './settle-one.js';
 
 interface Suspect extends SeenLease {
   readonly since: number;
+  /** Somebody's rule will not have it taken, which was said. */
+  refused?: true;
 }
 
 export class Rescuer {
@@ -44,10 +48,39 @@ export class Rescuer {
     this.#suspects = suspects;
     const ripe = [...suspects.values()].filter(({ since }) => time - since >= this.#waitMs);
     if (ripe.length === 0) return;
-    const taken = await rescue(this.#db, ripe);
+    const taken = await this.#take(ripe);
     if (taken.length > 0) this.#onRescued(taken.length);
     for (const { id, status, worker_id } of taken) {
       this.#log.warn(`issue ${id}: the lease of worker ${worker_id} ran out; now ${status}`);
+    }
+  }
+
+  /** A row that the server will not have written (somebody's trigger or constraint) must not keep all others started. */
+  async #take(ripe: readonly Suspect[]): Promise<Rescued[]> {
+    try {
+      return await rescue(this.#db, ripe);
+    } catch (error) {
+      if (!isRefusal(failureOf(error))) throw error;
+    }
+    const taken: Rescued[] = [];
+    for (const one of ripe) taken.push(...(await this.#takeOne(one)));
+    return taken;
+  }
+
+  async #takeOne(one: Suspect): Promise<Rescued[]> {
+    try {
+      return await rescue(this.#db, [one]);
+    } catch (error) {
+      const failure = failureOf(error);
+      if (!isRefusal(failure)) throw error;
+      // Said once for each lease; every look tries again.
+      if (!one.refused)
+        this.#log.error(
+          `issue ${one.issue_id}: can't be taken from worker ${one.worker_id}, whose lease ran out: ${failure.message}; ` +
+            'tried again until it can',
+        );
+      one.refused = true;
+      return [];
     }
   }
 

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { silent } from '../../src/log.js';
+import { type Log, silent } from '../../src/log.js';
 import { Rescuer } from '../../src/worker/rescuer.js';
 import { actor, claimAs, insert, stored } from '../queue/actors.js';
 import { createTestDatabase } from '../support/database.js';
@@ -41,4 +41,25 @@ test('a lease that was renewed meanwhile is not the one that was seen: its wait 
   await sql`update cape_leases set lease_until = now() - interval '30 minutes'`;
   await rescuer.look();
   expect(await stored(sql, id)).toMatchObject({ status: 'started', crashes: 0 });
+});
+
+test('a row that somebody will not have written keeps no other from being taken, and is said once', async () => {
+  const [refused, other] = (await insert(sql, 'refused', 'other')) as [number, number];
+  await claimAs(db, await actor(db));
+  await sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as $$ begin raise 'not this one'; end $$;
+    create trigger refuse before update on cape_issues for each row when (old.id = ${refused}) execute function refuse()`);
+  try {
+    const errors: string[] = [];
+    const log: Log = { ...silent, error: (line) => void errors.push(line) };
+    const rescuer = new Rescuer(db, 0, log);
+    await sql`update cape_leases set lease_until = now() - interval '1 hour'`;
+    await rescuer.look();
+    await rescuer.look();
+    expect(await stored(sql, other)).toMatchObject({ status: 'pending' });
+    expect(await stored(sql, refused)).toMatchObject({ status: 'started' });
+    expect(errors).toEqual([expect.stringMatching(new RegExp(`^issue ${refused}: can't be taken .*: not this one`))]);
+  } finally {
+    await sql`drop function refuse() cascade`;
+  }
 });
