@@ -37,6 +37,8 @@ export class AttemptOutput {
   notBefore = 0;
   /** Its whole output has been told of, or never will be. */
   ended = false;
+  /** Something of it could not be read. */
+  spoiled = false;
   readonly #reader: OutputReader;
   readonly #file: EventsFile;
   readonly #limit: OutputLimit;
@@ -124,6 +126,15 @@ export class AttemptOutput {
         for (const [i, size] of piece.sizes.entries()) this.#limit.count({ ...size, seq: before + i + 1 }, now);
       },
     };
+  }
+
+  /** What is there can't be read. It is told as left out; where it is not the output, the events file is skipped. */
+  leaveOut(): void {
+    this.spoiled = true;
+    if (this.#backlog === 0) this.#file.skip();
+    this.#skipped += this.#backlog;
+    this.#position = this.#size;
+    this.#open = null;
   }
 
   /** What is to be deleted of what was told. */

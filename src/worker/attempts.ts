@@ -3,6 +3,7 @@
  * written back yet. All hold their lease, so all are renewed.
  */
 import { rmSync } from 'node:fs';
+import { messageOf } from '../core/errors.js';
 import type { Claim } from '../core/issue.js';
 import { decide, type Outcome, type RetryPolicy, type Verdict } from '../core/outcome.js';
 import { firstLine } from '../core/text.js';
@@ -143,9 +144,11 @@ export class Attempts {
 
   #ended(claim: Claim, ended: Outcome, files: AttemptFiles | null, ranMs: number | null): void {
     const { policy, host, log, onEnded } = this.#parts;
-    const outcome = ended.kind === 'succeeded' && files ? { ...ended, result: resultOf(ended, files, log) } : ended;
-    this.#parts.relay?.ended(claim, outcome.tail ?? null);
-    if (files?.spare) rmSync(files.spare, { recursive: true, force: true });
+    const outcome =
+      ended.kind === 'succeeded' && files ? { ...ended, result: this.#resultOf(claim, ended, files) } : ended;
+    this.#guarded(claim, () => this.#parts.relay?.ended(claim, outcome.tail ?? null));
+    const spare = files?.spare;
+    if (spare) this.#guarded(claim, () => rmSync(spare, { recursive: true, force: true }));
     const verdict = decide(outcome, claim.issue, policy, Math.random());
     if (!log.deaf) {
       const told = `issue ${claim.issue.id}: attempt ${claim.attempt} ${outcome.kind}`;
@@ -166,6 +169,22 @@ export class Attempts {
     onEnded(outcome, ranMs, claim);
     this.#parts.onRunning?.();
     this.#fillSoon();
+  }
+
+  #resultOf(claim: Claim, ended: Outcome, files: AttemptFiles): string | null {
+    const result = this.#guarded(claim, () => resultOf(ended, files, this.#parts.log));
+    return result === undefined ? (ended.tail ?? null) : result;
+  }
+
+  /** Whatever a command has left in its files: its attempt is settled, and the commands of the others go on. */
+  #guarded<Result>(claim: Claim, action: () => Result): Result | undefined {
+    try {
+      return action();
+    } catch (error) {
+      const { issue, attempt } = claim;
+      this.#parts.log.warn(`issue ${issue.id}: what attempt ${attempt} left can't be taken in: ${messageOf(error)}`);
+      return undefined;
+    }
   }
 
   /**

@@ -14,6 +14,8 @@ const LONGEST_MESSAGE = 4096;
 export const LONGEST_RESULT = 64 * 1024;
 /** Characters of metadata, as JSON. */
 const LONGEST_METADATA = 64 * 1024;
+/** JSON.parse takes 5,000 brackets within each other; JSON.stringify throws at them, and Postgres may refuse them. */
+const DEEPEST = 100;
 const LEVELS = ['debug', 'info', 'warn', 'error'];
 const SHOWN = 100;
 
@@ -64,6 +66,8 @@ export function eventOfJson(line: string): ChildEvent {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return warning(`CAPE_EVENTS_FILE: a line is no object: ${line.slice(0, SHOWN)}`);
+  if (isDeeper(value, DEEPEST))
+    return warning(`CAPE_EVENTS_FILE: a line is nested more than ${DEEPEST} levels deep: ${line.slice(0, SHOWN)}`);
   const { type, ...rest } = value as Record<string, unknown>;
   switch (type) {
     case 'progress':
@@ -102,6 +106,11 @@ function metadata(data: object, line: string): ChildEvent {
 
 function cut(message: unknown): string {
   return textOf(message).slice(0, LONGEST_MESSAGE);
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }
 
 function textOf(value: unknown): string {

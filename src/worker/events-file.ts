@@ -68,6 +68,12 @@ export class EventsFile {
     this.#within = within;
   }
 
+  /** What is there now is not told. */
+  skip(): void {
+    this.#position = this.#size;
+    this.#within = false;
+  }
+
   /** What is left of it is kept in memory: the file is about to be removed. */
   hold(): void {
     this.#held = { at: this.#position, bytes: this.#text() ?? Buffer.alloc(0) };

@@ -3,6 +3,7 @@
  * of all runs in one statement at a time. Nothing is kept in memory: while the database is away, or slower than the
  * commands, it is read from the files later, or left out where they have moved on.
  */
+import { messageOf } from '../core/errors.js';
 import type { Claim } from '../core/issue.js';
 import type { Queryable } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
@@ -175,7 +176,8 @@ export class OutputRelay {
     for (const output of outputs) {
       if (room <= 0) break;
       if (!output.due(now)) continue;
-      const draft = await output.draft(Math.min(room, output.ended ? room : TURN));
+      const draft = await this.#draft(output, Math.min(room, output.ended ? room : TURN));
+      if (!draft) continue;
       if (draft.told.length === 0) draft.done(null);
       else drafts.set(output, draft);
       room -= draft.bytes;
@@ -189,6 +191,21 @@ export class OutputRelay {
       const { done, ...middle } = surplus;
       await trimOutput(this.#parts.db, { id: issue.id, attempt, ...middle });
       done();
+    }
+  }
+
+  /** Null where an attempt's files can't be read (EIO, EACCES): what they hold is left out, and the others' is not held up. */
+  async #draft(output: AttemptOutput, most: number): Promise<Draft | null> {
+    try {
+      return await output.draft(most);
+    } catch (error) {
+      const { issue, attempt } = output.claim;
+      const level = output.spoiled ? 'debug' : 'warn';
+      output.leaveOut();
+      this.#parts.log[level](
+        `issue ${issue.id}: output of attempt ${attempt} can't be read and is left out: ${messageOf(error)}`,
+      );
+      return null;
     }
   }
 

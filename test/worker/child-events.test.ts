@@ -44,6 +44,20 @@ test('metadata and messages have their limits', () => {
   expect(eventOfJson(JSON.stringify({ type: 'metadata', text: 'x'.repeat(70_000) }))).toMatchObject({ kind: 'log' });
 });
 
+test.each([
+  ['result', 'result'],
+  ['log', 'message'],
+  ['progress', 'message'],
+  ['progress', 'percent'],
+  ['metadata', 'data'],
+])('a %s whose %s is nested thousands of levels deep is a warning', (type, key) => {
+  const nested = `{"type":"${type}","${key}":${'['.repeat(5000)}${']'.repeat(5000)}}`;
+  expect(eventOfJson(nested)).toMatchObject({ kind: 'log', data: { level: 'warn' } });
+  expect(eventOfJson(`{"type":"${type}","${key}":${'['.repeat(5)}${']'.repeat(5)}}`)).not.toMatchObject({
+    data: { message: expect.stringContaining('nested') },
+  });
+});
+
 test('a piece ends where a character ends', () => {
   const bytes = Buffer.from('aü€🚀');
   const ends = Array.from({ length: bytes.length + 1 }, (_, size) => wholeCharacters(bytes.subarray(0, size)));

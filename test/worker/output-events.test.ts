@@ -134,6 +134,24 @@ describe('output', () => {
     expect(most - before).toBeLessThan(100 * 1024 * 1024);
   });
 
+  test('that can not be read is left out, and holds up nobody else', async () => {
+    const { command, go } = script(`test "$1" = fine || mkdir "\${CAPE_EVENTS_FILE%.events}.log"
+echo first; wait_for "$1"; echo last`);
+    const { lines } = startWorker({ databaseUrl, command: `${command} {description}` });
+    const bad = await add('broken');
+    await until(() => lines.some((line) => /issue \d+: output of attempt 1 can't be read.*EISDIR/.test(line)), {
+      what: 'the warning',
+    });
+    const fine = await add('fine');
+    await until(async () => textOf(await told(fine)) === 'first\n', { what: 'the other one' });
+    go('fine');
+    go('broken');
+    expect(await ended(fine)).toMatchObject({ status: 'completed', result: 'first\nlast\n' });
+    expect(await ended(bad)).toMatchObject({ status: 'completed', result: 'first\nlast\n' });
+    expect(lines.filter((line) => line.includes('can not be written to the database'))).toEqual([]);
+    expect(kinds(await told(bad)).at(-1)).toBe('completed');
+  });
+
   test('is not told with a limit of 0', async () => {
     startWorker({ databaseUrl, command: `sh -c 'echo hello'`, outputEvents: 0 });
     const id = await add('x');
@@ -236,6 +254,22 @@ sleep 1`);
     expect(logs).toContain('nul \ufffd and half \ufffd of a pair \\u0000');
     expect(logs.at(-2)).toMatch(/longer than 131072 bytes/);
     expect(logs.at(-1)).toBe('after');
+  });
+
+  test('what is nested thousands of levels deep, which holds up neither its end nor what others say', async () => {
+    const { command } = script(`deep() { head -c 5000 /dev/zero | tr '\\0' "$1"; }
+nested() { printf '{"type":"%s","%s":' "$1" "$2"; deep '['; deep ']'; echo '}'; }
+{ nested metadata data; nested progress percent; nested log message; nested result result; } >> "$CAPE_EVENTS_FILE"
+echo end; sleep 0.6`);
+    const { lines } = startWorker({ databaseUrl, command });
+    const ids = [await add('x'), await add('y')];
+    for (const id of ids) {
+      expect(await ended(id)).toMatchObject({ status: 'completed', result: 'end\n' });
+      const events = await told(id);
+      expect(textOf(events)).toBe('end\n');
+      expect(events.filter(({ data }) => String(data.message).includes('levels deep'))).toHaveLength(4);
+    }
+    expect(lines.filter((line) => line.includes('can not be written'))).toEqual([]);
   });
 
   test('nothing through what is no file', async () => {
