@@ -80,6 +80,7 @@ export class AttemptOutput {
   /** It runs no more. @param tail the end of its output; where that is all of it, the file need not be read */
   end(tail: string | null): void {
     this.ended = true;
+    this.#file.lookLast();
     if (this.#spare) this.#file.hold();
     if (tail !== null && this.#position === 0 && Buffer.byteLength(tail) === this.#size) this.#finalText = tail;
   }
@@ -95,9 +96,9 @@ export class AttemptOutput {
     return this.#file.grown || this.#own.length > 0 || this.#backlog > 0;
   }
 
-  /** A look at the events file that costs 5 us where there is none. */
-  look(): void {
-    this.#file.look();
+  /** Looks whether the command has told more in its events file. */
+  look(onGrown: () => void): void {
+    this.#file.look(onGrown);
   }
 
   /** @param most bytes at most */

@@ -1,5 +1,5 @@
 /** The file that CAPE_EVENTS_FILE names, read on from where it was read last. */
-import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, stat, statSync } from 'node:fs';
 import { type ChildEvent, eventOfJson, warning } from './child-events.js';
 
 /** Bytes that are looked at in one go; a line that is longer is left out, and said to be. */
@@ -21,6 +21,8 @@ export class EventsFile {
   #within = false;
   /** What there was at the last reading ended without a line break. */
   #waitsAt = -1;
+  #looking = false;
+  #last = false;
   #held: { readonly at: number; readonly bytes: Buffer } | null = null;
 
   /** @param path null: there is none */
@@ -33,9 +35,30 @@ export class EventsFile {
     return this.#size > this.#position && this.#size !== this.#waitsAt;
   }
 
-  look(): void {
-    if (this.#held || this.#path === null) return;
-    this.#size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+  /**
+   * Not at once: a mount that hangs must not keep the worker from renewing leases. What can't be looked at (a link to
+   * itself, EIO) has grown by nothing.
+   */
+  look(onGrown: () => void): void {
+    if (this.#looking || this.#last || this.#path === null) return;
+    this.#looking = true;
+    stat(this.#path, (error, stats) => {
+      this.#looking = false;
+      if (error || this.#last) return;
+      this.#size = stats.size;
+      if (this.grown) onGrown();
+    });
+  }
+
+  /** For the last time, and at once: the command has ended. */
+  lookLast(): void {
+    if (this.#path === null) return;
+    this.#last = true;
+    try {
+      this.#size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+    } catch {
+      // As above.
+    }
   }
 
   /** The lines that are complete; with `last` also one at the end without a line break. */

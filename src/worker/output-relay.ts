@@ -86,7 +86,6 @@ export class OutputRelay {
   ended({ issue, token }: Claim, tail: string | null): void {
     const output = this.#byHolder.get(holderOf(issue.id, token));
     if (!output) return;
-    output.look();
     output.end(tail);
   }
 
@@ -113,7 +112,7 @@ export class OutputRelay {
   }
 
   #look(): void {
-    for (const output of this.#byHolder.values()) if (!output.ended) output.look();
+    for (const output of this.#byHolder.values()) if (!output.ended) output.look(() => this.#soon());
     this.#soon();
   }
 

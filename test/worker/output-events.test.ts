@@ -280,6 +280,14 @@ echo end; sleep 0.6`);
     expect(kinds(await told(id))).toEqual(['started', 'output', 'completed']);
   });
 
+  test('nothing through a link to itself', async () => {
+    const { command } = script(`ln -s "$CAPE_EVENTS_FILE" "$CAPE_EVENTS_FILE"; sleep 0.6; echo end`);
+    startWorker({ databaseUrl, command });
+    const id = await add('x');
+    expect(await ended(id)).toMatchObject({ status: 'completed', result: 'end\n' });
+    expect(kinds(await told(id))).toEqual(['started', 'output', 'completed']);
+  });
+
   test('its result between two marks, also where that is longer than the tail', async () => {
     const { command } = script(
       `echo before; echo AGENT_RESPONSE_START; head -c 20000 /dev/zero | tr '\\0' 'y'; echo; echo AGENT_RESPONSE_END; echo after`,
