@@ -195,9 +195,9 @@ class SharedFeed implements EventFeed {
     const listener = this.#listener;
     this.#listener = null;
     this.#markedAt = Number.NEGATIVE_INFINITY;
+    this.#idleAt = Number.POSITIVE_INFINITY; // before we wait: somebody may come and go meanwhile
     await listener?.close();
     await unmarkReading(this.#db, this.#id).catch(() => {}); // it runs out by itself
-    this.#idleAt = Number.POSITIVE_INFINITY;
     return Number.POSITIVE_INFINITY;
   }
 
