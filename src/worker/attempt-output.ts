@@ -3,7 +3,7 @@
 import type { Claim } from '../core/issue.js';
 import type { Told } from '../events/append.js';
 import { monotonic } from '../execution/clock.js';
-import { OutputReader, wholeCharacters } from '../execution/output-reader.js';
+import { type Chunk, OutputReader, wholeCharacters } from '../execution/output-reader.js';
 import type { AttemptFiles } from './attempt-files.js';
 import { type ChildEvent, marksIn, type OpenLine, warning } from './child-events.js';
 import { EventsFile } from './events-file.js';
@@ -166,15 +166,14 @@ export class AttemptOutput {
     const marks: ChildEvent[] = [];
     let end = begin;
     while (end < this.#size && end - begin < most) {
-      const chunk = await this.#chunk(end);
+      const chunk = await this.#characters(end);
       // Written to no file (a full disk), or dropped since: what is left of it is skipped.
       if (!chunk) {
         if (this.ended) end = this.#size;
         break;
       }
       if (chunk.offset > end) [skipped, open] = [skipped + chunk.offset - end, null];
-      const last = this.ended && chunk.offset + chunk.bytes.length >= this.#size;
-      const bytes = chunk.bytes.subarray(0, last ? undefined : wholeCharacters(chunk.bytes));
+      const { bytes } = chunk;
       if (bytes.length === 0) break;
       end = chunk.offset + bytes.length;
       const text = bytes.toString('utf8').replaceAll('\0', '\ufffd');
@@ -188,7 +187,26 @@ export class AttemptOutput {
     return { begin, end, told, sizes, marks, open, skipped };
   }
 
-  async #chunk(position: number): Promise<{ offset: number; bytes: Buffer } | null> {
+  /**
+   * Whole characters, none where the rest of one is still to come. A file ends at a byte, wherever in a character that
+   * is: the rest is then read from the next, and where that is lost, the character is broken.
+   */
+  async #characters(position: number): Promise<Chunk | null> {
+    const told = this.#size; // so far all is in the files, or lost; past it more may come while we read
+    let chunk = await this.#chunk(position);
+    while (chunk) {
+      const { offset, bytes } = chunk;
+      const next = offset + bytes.length;
+      const whole = this.ended && next >= this.#size ? bytes.length : wholeCharacters(bytes);
+      if (whole > 0 || next >= told) return { offset, bytes: bytes.subarray(0, whole) };
+      const more = await this.#chunk(next);
+      if (more?.offset !== next) return chunk;
+      chunk = { offset, bytes: Buffer.concat([bytes, more.bytes]) };
+    }
+    return null;
+  }
+
+  async #chunk(position: number): Promise<Chunk | null> {
     if (this.#finalText !== null && position < this.#size) {
       const all = Buffer.from(this.#finalText);
       return { offset: position, bytes: all.subarray(position, position + PIECE) };
@@ -200,8 +218,9 @@ export class AttemptOutput {
   #begin(most: number): number {
     const behind = this.#backlog;
     const past = this.#limit.pastHead;
-    if (past && (behind > FAR_BEHIND || (this.ended && behind > most))) return this.#size - TAIL_RATE;
-    if (this.ended && behind > LAST_TURN) return this.#size - TAIL_RATE;
+    const further = Math.max(this.#position, this.#size - TAIL_RATE);
+    if (past && (behind > FAR_BEHIND || (this.ended && behind > most))) return further;
+    if (this.ended && behind > LAST_TURN) return further;
     return this.#position;
   }
 

@@ -70,6 +70,8 @@ export class EventsFile {
       this.#waitsAt = this.#size;
       return nothing;
     }
+    // Less than was seen is there: the file has become shorter, or not all of it was held.
+    if (text.length < MOST) this.#size = this.#position + text.length;
     const final = last && this.#position + text.length >= this.#size;
     const end = final ? text.length : text.lastIndexOf(0x0a) + 1;
     if (end === 0 && text.length < MOST) {
@@ -99,7 +101,9 @@ export class EventsFile {
 
   /** What is left of it is kept in memory: the file is about to be removed. */
   hold(): void {
-    this.#held = { at: this.#position, bytes: this.#text() ?? Buffer.alloc(0) };
+    const bytes = this.#text() ?? Buffer.alloc(0);
+    this.#held = { at: this.#position, bytes };
+    this.#size = this.#position + bytes.length;
   }
 
   /** The command may have put anything there: opened without blocking, and read only if a plain file. */
