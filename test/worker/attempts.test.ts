@@ -7,6 +7,7 @@ import type { Outcome } from '../../src/core/outcome.js';
 import { now } from '../../src/execution/clock.js';
 import type { EndReason } from '../../src/execution/spec.js';
 import { silent } from '../../src/log.js';
+import { attemptFiles } from '../../src/worker/attempt-files.js';
 import { Attempts } from '../../src/worker/attempts.js';
 import { createTestDatabase } from '../support/database.js';
 import { until } from '../support/until.js';
@@ -93,6 +94,39 @@ test('a handler that never returns does not keep a worker that is asked three ti
   await add(1);
   await until(() => called);
   await worker.stop(3);
+});
+
+test('an attempt is settled whatever comes of taking in what it left', async () => {
+  const warnings: string[] = [];
+  const files = attemptFiles('/nonexistent', 7, 1);
+  const attempts = new Attempts({
+    starter: {
+      start: () => ({
+        run: {
+          started: Promise.resolve(1),
+          ended: Promise.resolve({ kind: 'succeeded', tail: 'x' }),
+          end() {},
+          kill() {},
+        },
+        files,
+      }),
+    },
+    policy: { maxAttempts: 3, baseMs: 1000, capMs: 1000, unrunnableMs: 1000 },
+    host: 'test-host',
+    log: { ...silent, warn: (line) => void warnings.push(line) },
+    relay: {
+      begin() {},
+      ended() {
+        throw new RangeError('Maximum call stack size exceeded');
+      },
+      forget() {},
+    },
+    onEnded() {},
+  });
+  attempts.start({ issue: { id: 7, description: 'x' } as Claim['issue'], attempt: 1, token: 't' }, now());
+  await until(() => attempts.unsettled().length === 1, { what: 'the settlement', timeoutMs: 5000 });
+  expect(attempts.unsettled()[0]!.outcome).toMatchObject({ kind: 'succeeded', result: 'x' });
+  expect(warnings).toEqual(["issue 7: what attempt 1 left can't be taken in: Maximum call stack size exceeded"]);
 });
 
 describe('an issue that is claimed anew while its older run still ends', () => {

@@ -137,7 +137,7 @@ describe('output', () => {
   test('that can not be read is left out, and holds up nobody else', async () => {
     const { command, go } = script(`test "$1" = fine || mkdir "\${CAPE_EVENTS_FILE%.events}.log"
 echo first; wait_for "$1"; echo last`);
-    const { lines } = startWorker({ databaseUrl, command: `${command} {description}` });
+    const { lines } = startWorker({ databaseUrl, command: `${command} {description}`, concurrency: 2 });
     const bad = await add('broken');
     await until(() => lines.some((line) => /issue \d+: output of attempt 1 can't be read.*EISDIR/.test(line)), {
       what: 'the warning',
