@@ -54,6 +54,7 @@ export class Streams {
       'x-accel-buffering': 'no',
     });
     const stream = new Stream(raw, this.#stalledMs, isAllowed);
+    if (stream.signal.aborted) return stream;
     this.#open.add(stream);
     stream.signal.addEventListener('abort', () => this.#open.delete(stream), { once: true });
     return stream;
@@ -80,6 +81,11 @@ export class Stream {
     this.#isAllowed = isAllowed;
     raw.on('close', () => this.#over.abort());
     raw.on('error', () => this.#over.abort());
+    // Left while the handler asked the database: 'close' was told already, and will not be again.
+    if (raw.destroyed) {
+      this.#over.abort();
+      return;
+    }
     // Sent with the headers, so that a reader knows at once that it is connected.
     raw.write(': open\n\n');
   }
@@ -121,7 +127,11 @@ export class Stream {
   }
 
   end(): void {
-    if (!this.#raw.writableEnded) this.#raw.end();
     this.#over.abort();
+    if (this.#raw.writableEnded || this.#raw.destroyed) return;
+    this.#raw.end();
+    // It waits behind what is not read, for as long as the reader likes.
+    const patience = setTimeout(() => this.#raw.destroy(), this.#stalledMs).unref();
+    this.#raw.once('close', () => clearTimeout(patience));
   }
 }

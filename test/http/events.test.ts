@@ -92,6 +92,12 @@ describe('the stream of one issue', () => {
   });
 });
 
+test('a stream has no HEAD, which would never be answered', async () => {
+  const [id] = (await client.create([{ description: 'x' }])) as [number];
+  for (const path of [`/api/issues/${id}/events`, '/api/events'])
+    expect((await api.ask('HEAD', path)).status, path).toBe(405);
+});
+
 describe('the stream of all', () => {
   test('tells of every issue, each event once, without output unless asked for', async () => {
     const reader = collect((signal) => client.events({ signal }));

@@ -31,6 +31,8 @@ export function registerEvents(app: App, { store, feed, streams, log }: EventPar
   app.get(
     '/api/issues/:id/events',
     {
+      // It would never end, and has nothing to say.
+      exposeHeadRoute: false,
       schema: {
         tags,
         summary: 'The events of one issue: a stream, or a page of JSON where that is accepted',
@@ -63,6 +65,7 @@ export function registerEvents(app: App, { store, feed, streams, log }: EventPar
   app.get(
     '/api/events',
     {
+      exposeHeadRoute: false,
       schema: {
         tags,
         summary: 'The events of all issues from now on, or after a cursor',
