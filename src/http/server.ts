@@ -60,8 +60,9 @@ export async function openServer(options: ServerOptions): Promise<HttpServer> {
     const why = 'others than this machine can reach it, and CAPE_API_TOKENS is not set';
     throw new CapeError('config', `http address: got "${host}"; ${why}: set it to write:<token> first`);
   }
-  const tokens = options.tokens ?? [{ role: 'write', token: newToken() } as const];
-  const link = options.tokens === undefined ? new LoginLink('write') : null;
+  const made: ApiToken = { role: 'write', token: newToken() };
+  const tokens = options.tokens ?? [made];
+  const link = options.tokens === undefined ? new LoginLink(made) : null;
   const { databaseUrl, listenUrl, schema } = options;
   const store = openStore(options);
   const feed = openFeed({ databaseUrl, listenUrl, schema, applicationName: 'cape-http events', log });

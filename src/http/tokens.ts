@@ -27,16 +27,15 @@ export class Tokens {
     this.#tokens = tokens;
   }
 
-  /** What a token allows; of one that is listed as both, the more. Every token is looked at, whichever it is. */
-  roleOf(given: string): Role | null {
-    const roles = this.#tokens.filter(({ token }) => isSame(token, given)).map(({ role }) => role);
-    return roles.includes('write') ? 'write' : (roles[0] ?? null);
+  /** The token as it is listed; of one that is listed as both, the more. Every token is looked at, whichever it is. */
+  find(given: string): ApiToken | null {
+    const found = this.#tokens.filter(({ token }) => isSame(token, given));
+    return found.find(({ role }) => role === 'write') ?? found[0] ?? null;
   }
 
-  /** A session for a role, signed with a token that has it. */
-  sign(role: Role, text: string): string | null {
-    const token = this.#tokens.find((one) => one.role === role);
-    return token === undefined ? null : mac(token, text);
+  /** What a token allows. */
+  roleOf(given: string): Role | null {
+    return this.find(given)?.role ?? null;
   }
 
   /** True where one of the tokens of the role has signed the text. */
@@ -52,7 +51,7 @@ function mac({ role, token }: ApiToken, text: string): string {
 
 /**
  * Sessions of browsers. What the cookie holds is no token and opens nothing else: an id, its role and its end, signed with
- * a token. So a session outlives a restart of the server, and ends where its token is taken from the list.
+ * the token that was shown. So a session outlives a restart of the server, and ends where its token is taken from the list.
  */
 export class Sessions {
   readonly #tokens: Tokens;
@@ -66,12 +65,11 @@ export class Sessions {
     this.#now = now;
   }
 
-  /** The cookie's value of a new session. */
-  open(role: Role): string {
-    const text = `${randomBytes(16).toString('base64url')}.${role}.${Math.floor(this.#now() / 1000) + SESSION_SECONDS}`;
-    const signature = this.#tokens.sign(role, text);
-    if (signature === null) throw new Error(`no token for the role ${role}`);
-    return `${text}.${signature}`;
+  /** The cookie's value of a new session. @param token one of the list: with it the session ends */
+  open(token: ApiToken): string {
+    const until = Math.floor(this.#now() / 1000) + SESSION_SECONDS;
+    const text = `${randomBytes(16).toString('base64url')}.${token.role}.${until}`;
+    return `${text}.${mac(token, text)}`;
   }
 
   /** The role of a session that has not ended. */
@@ -100,14 +98,14 @@ function parse(cookie: string) {
 /** A link that logs in: works once, and not for long, so that it does no harm in a log or in a shell's history. */
 export class LoginLink {
   readonly code = newToken();
-  readonly role: Role;
+  readonly token: ApiToken;
   readonly #until: number;
   readonly #now: () => number;
   #used = false;
 
-  /** @param now milliseconds of any clock */
-  constructor(role: Role, now: () => number = () => performance.now()) {
-    this.role = role;
+  /** @param token whose session it opens @param now milliseconds of any clock */
+  constructor(token: ApiToken, now: () => number = () => performance.now()) {
+    this.token = token;
     this.#now = now;
     this.#until = now() + LINK_MS;
   }

@@ -1,7 +1,7 @@
 /** Who may do what, and from where. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { READ, rawRequest, serveApi, type TestApi, WRITE } from './api.js';
+import { READ, rawRequest, serveApi, type TestApi, TOKENS, WRITE } from './api.js';
 
 let database: TestDatabase;
 let api: TestApi;
@@ -108,6 +108,25 @@ describe('a browser', () => {
     expect((await again.ask('GET', '/api/me', { token: null, headers: { cookie } })).status).toBe(200);
     const other = await serveApi(database, { tokens: [{ role: 'write', token: 'another-token-0123456789' }] });
     expect((await other.ask('GET', '/api/me', { token: null, headers: { cookie } })).status).toBe(401);
+  });
+
+  test('is logged out where the token that it has shown is taken back, and not where another is', async () => {
+    const leaked = { role: 'write', token: 'leaked-token-0123456789' } as const;
+    const [kept, read] = TOKENS;
+    const before = await serveApi(database, { tokens: [kept, leaked, read] });
+    const answer = await before.ask('POST', '/api/login', {
+      token: null,
+      body: { token: leaked.token },
+      headers: { 'x-cape-request': '1' },
+    });
+    const headers = { cookie: answer.headers.getSetCookie()[0]!.split(';')[0]! };
+    const { port } = new URL(before.url);
+    await before.server.close();
+    const without = await serveApi(database, { tokens: [kept, read], port: Number(port) });
+    expect((await without.ask('GET', '/api/me', { token: null, headers })).status).toBe(401);
+    await without.server.close();
+    const withIt = await serveApi(database, { tokens: [leaked], port: Number(port) });
+    expect((await withIt.ask('GET', '/api/me', { token: null, headers })).status).toBe(200);
   });
 
   test('logs in by the printed link, once', async () => {

@@ -2,7 +2,7 @@
 import * as cookies from 'cookie';
 import type { FastifyReply } from 'fastify';
 import * as z from 'zod';
-import type { Role } from '../../core/values.js';
+import type { ApiToken, Role } from '../../core/values.js';
 import { programVersion } from '../../db/migration-files.js';
 import type { App } from '../app.js';
 import { problems } from '../app.js';
@@ -17,8 +17,8 @@ export function registerSessions(app: App, link: LoginLink | null): void {
   const { tokens, sessions, countFailure } = app.cape;
   const version = programVersion();
 
-  const logIn = (reply: FastifyReply, role: Role) =>
-    reply.header('set-cookie', setCookie(sessions.open(role), SESSION_SECONDS));
+  const logIn = (reply: FastifyReply, token: ApiToken) =>
+    reply.header('set-cookie', setCookie(sessions.open(token), SESSION_SECONDS));
 
   app.post(
     '/api/login',
@@ -32,13 +32,13 @@ export function registerSessions(app: App, link: LoginLink | null): void {
       },
     },
     async (request, reply) => {
-      const role = tokens.roleOf(request.body.token);
-      if (role === null) {
+      const token = tokens.find(request.body.token);
+      if (token === null) {
         await countFailure(request);
         throw new HttpError(401, 'this token is not known here');
       }
-      logIn(reply, role);
-      return { role, version };
+      logIn(reply, token);
+      return { role: token.role, version };
     },
   );
 
@@ -62,7 +62,7 @@ export function registerSessions(app: App, link: LoginLink | null): void {
           await countFailure(request);
           throw new HttpError(401, 'this link was used already, or is too old; start the server again for a new one');
         }
-        logIn(reply, link.role);
+        logIn(reply, link.token);
       }
       return reply.code(303).header('location', '/').send(null);
     },
