@@ -75,6 +75,8 @@ export async function openServer(options: ServerOptions): Promise<HttpServer> {
     await app.close();
     throw notListening(error, host, port);
   }
+  // Such as a connection that can't be accepted (EMFILE). Nobody listening, it would end the worker of this process.
+  app.server.on('error', (error) => log.error(`http: ${messageOf(error)}`));
   const url = urlOf(host, (app.server.address() as AddressInfo).port);
   log.info(`http: ${url} (API and page)`);
   return {
