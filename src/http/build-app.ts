@@ -89,7 +89,9 @@ async function protect(app: App, { tokens, host, hosts, rate }: AppParts): Promi
     roleOf: (request: FastifyRequest) => roleOf(request, known, sessions),
   });
   const count = counter(app, rate);
-  app.addHook('onRequest', guard({ tokens: known, sessions, isOurHost: hostCheck(host, hosts), count, countFailure }));
+  const countStranger = counter(app, rate);
+  const isOurHost = hostCheck(host, hosts);
+  app.addHook('onRequest', guard({ tokens: known, sessions, isOurHost, count, countStranger, countFailure }));
   app.addHook('onSend', async (_request, reply) => {
     // What is told to one who has a token stays with that one. The page's own files say otherwise themselves.
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');

@@ -47,9 +47,9 @@ export function docsPage({ info, paths = {} }: Document): string {
   }
   const body = [...groups].map(([tag, all]) => `<h2>${escaped(tag)}</h2>${all.join('')}`).join('');
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escaped(info.title)} API</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/docs/style.css"></head>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="docs/style.css"></head>
 <body><h1>${escaped(info.title)} ${escaped(info.version)}</h1><p>${escaped(info.description ?? '')}</p>
-<p>As a document for programs: <a href="/openapi.json">/openapi.json</a></p>${body}</body></html>`;
+<p>As a document for programs: <a href="openapi.json">/openapi.json</a></p>${body}</body></html>`;
 }
 
 function operationOf(method: string, path: string, operation: Operation): string {

@@ -15,6 +15,8 @@ export type Access = 'public' | Role;
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
+    /** Not counted as a request: it costs next to nothing, and must be answered whoever else shares the address. */
+    uncounted?: boolean;
   }
   interface FastifyRequest {
     /** Set by the guard; null where the route is public and nobody has shown anything. */
@@ -26,8 +28,14 @@ export interface GuardParts {
   readonly tokens: Tokens;
   readonly sessions: Sessions;
   readonly isOurHost: (header: string | undefined) => boolean;
-  /** Counts a request of this client. @throws HttpError 429 where there were too many */
+  /** Counts a request of one that is known. @throws HttpError 429 where there were too many */
   readonly count: (request: FastifyRequest) => Promise<void>;
+  /**
+   * Counts one of a stranger, apart: on loopback all have one address, and any page in a browser, or any user of the
+   * machine, could use up what is there for those who have a token.
+   * @throws HttpError 429 where there were too many
+   */
+  readonly countStranger: (request: FastifyRequest) => Promise<void>;
   /** Counts a failed try of this client. @throws HttpError 429 where there were too many */
   readonly countFailure: (request: FastifyRequest) => Promise<void>;
 }
@@ -35,16 +43,16 @@ export interface GuardParts {
 const SAFE = ['GET', 'HEAD', 'OPTIONS'];
 
 /** A hook for `onRequest`. */
-export function guard({ tokens, sessions, isOurHost, count, countFailure }: GuardParts) {
+export function guard({ tokens, sessions, isOurHost, count, countStranger, countFailure }: GuardParts) {
   return async (request: FastifyRequest): Promise<void> => {
     if (!isOurHost(request.headers.host)) {
       throw new HttpError(421, 'this server is not addressed by this name; CAPE_HTTP_HOSTS can name it');
     }
-    await count(request);
     const access = accessOf(request);
     const bearer = bearerOf(request.headers.authorization);
     const cookie = cookieOf(request);
     request.role = roleOf(request, tokens, sessions);
+    if (!request.routeOptions.config.uncounted) await (request.role === null ? countStranger : count)(request);
     // Whatever is changed for a browser, also a login: no page of another origin may do it.
     if (bearer === null && !SAFE.includes(request.method)) refuseForeign(request);
     if (access === 'public') return;
@@ -68,8 +76,10 @@ function accessOf(request: FastifyRequest): Access {
   return access ?? (SAFE.includes(request.method) ? 'read' : 'write');
 }
 
+/** Null also for another scheme: a name and password that were for a proxy. */
 function bearerOf(header: string | undefined): string | null {
-  return /^Bearer +(\S+)$/i.exec(header ?? '')?.[1] ?? (header === undefined ? null : '');
+  if (header === undefined || !/^Bearer( |$)/i.test(header)) return null;
+  return /^Bearer +(\S+)$/i.exec(header)?.[1] ?? '';
 }
 
 export function cookieOf(request: FastifyRequest): string | null {

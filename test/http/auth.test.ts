@@ -42,8 +42,8 @@ describe('a token', () => {
   });
 });
 
-async function login(token = WRITE): Promise<string> {
-  const answer = await api.ask('POST', '/api/login', {
+async function login(token = WRITE, at = api): Promise<string> {
+  const answer = await at.ask('POST', '/api/login', {
     token: null,
     body: { token },
     headers: { 'x-cape-request': '1' },
@@ -94,6 +94,13 @@ describe('a browser', () => {
     }
   });
 
+  test('is known behind a proxy that wants a password of its own', async () => {
+    const headers = { cookie: await login(), authorization: 'Basic YTpi' };
+    expect((await api.ask('GET', '/api/me', { token: null, headers })).status).toBe(200);
+    const bare = await api.ask('POST', '/api/issues', { token: null, body: ISSUE, headers });
+    expect(bare.status).toBe(403);
+  });
+
   test('is logged out for good', async () => {
     const cookie = (await login()).split(';')[0] as string;
     const headers = { cookie, 'x-cape-request': '1' };
@@ -135,7 +142,8 @@ describe('a browser', () => {
     expect((await own.ask('HEAD', path, { token: null })).status).not.toBe(303);
     const first = await own.ask('GET', path, { token: null });
     expect(first.status).toBe(303);
-    expect(first.headers.get('location')).toBe('/');
+    // Relative, for a page below the path of a proxy.
+    expect(first.headers.get('location')).toBe('./');
     const cookie = first.headers.getSetCookie()[0]!.split(';')[0]!;
     expect((await own.ask('GET', '/api/me', { token: null, headers: { cookie } })).body.role).toBe('write');
     const second = await own.ask('GET', path, { token: null });
@@ -175,6 +183,12 @@ describe('too much', () => {
     expect((await api.ask('POST', '/api/issues', { body })).status).toBe(413);
   });
 
+  test('of a login is 413 long before that', async () => {
+    const headers = { 'x-cape-request': '1' };
+    const body = `${' '.repeat(5000)}{"token":"${WRITE}"}`;
+    expect((await api.ask('POST', '/api/login', { token: null, body, headers })).status).toBe(413);
+  });
+
   test('of requests is 429, and says when to come back', async () => {
     const slow = await serveApi(database, { rate: 3 });
     const answers = [];
@@ -182,6 +196,18 @@ describe('too much', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429, 429]);
     expect(Number(answers[4]!.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(answers[4]!.body).toMatchObject({ status: 429, title: 'Too Many Requests' });
+  });
+
+  test('of strangers takes nothing from those who have a token, nor from health and the login', async () => {
+    const slow = await serveApi(database, { rate: 3 });
+    const strangers = [];
+    for (let i = 0; i < 5; i++) strangers.push((await slow.ask('GET', '/', { token: null })).status);
+    expect(strangers.slice(3)).toEqual([429, 429]);
+    for (const path of ['/healthz', '/readyz', '/healthz', '/readyz'])
+      expect((await slow.ask('GET', path, { token: null })).status, path).toBe(200);
+    const cookie = await login(WRITE, slow);
+    expect((await slow.ask('GET', '/api/me', { token: null, headers: { cookie } })).status).toBe(200);
+    expect((await slow.ask('GET', '/api/me')).status).toBe(200);
   });
 
   test('of wrong tokens is 429', async () => {

@@ -23,7 +23,10 @@ export function registerSessions(app: App, link: LoginLink | null): void {
   app.post(
     '/api/login',
     {
-      config: { access: 'public' },
+      // Failures are counted, and a right token is never turned away.
+      config: { access: 'public', uncounted: true },
+      // From anybody: a token, and not what the other routes take.
+      bodyLimit: 4096,
       schema: {
         tags,
         summary: 'Log a browser in: sets a cookie of this site alone',
@@ -45,7 +48,7 @@ export function registerSessions(app: App, link: LoginLink | null): void {
   app.get(
     '/login',
     {
-      config: { access: 'public' },
+      config: { access: 'public', uncounted: true },
       // HEAD would use it up: a chat program that looks what is behind a link.
       exposeHeadRoute: false,
       schema: {
@@ -64,7 +67,8 @@ export function registerSessions(app: App, link: LoginLink | null): void {
         }
         logIn(reply, link.token);
       }
-      return reply.code(303).header('location', '/').send(null);
+      // Relative: below the path of a proxy, `/` is somebody else.
+      return reply.code(303).header('location', './').send(null);
     },
   );
 
