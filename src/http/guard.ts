@@ -5,7 +5,6 @@ import type { Role } from '../core/values.js';
 import { HttpError } from './problems.js';
 import type { Sessions, Tokens } from './tokens.js';
 
-export const COOKIE = 'cape_session';
 /** A page of another origin can't set it without asking first, and we answer no such question (no CORS). */
 export const WRITE_HEADER = 'x-cape-request';
 
@@ -82,9 +81,17 @@ function bearerOf(header: string | undefined): string | null {
   return /^Bearer +(\S+)$/i.exec(header)?.[1] ?? '';
 }
 
+/**
+ * With the port that the browser has asked: cookies are of a host, whichever the port, and of two servers on one host each
+ * would log the other's browsers out.
+ */
+export function cookieName({ headers: { host = '' } }: FastifyRequest): string {
+  return `cape_session_${/:(\d{1,5})$/.exec(host)?.[1] ?? '80'}`;
+}
+
 export function cookieOf(request: FastifyRequest): string | null {
   const header = request.headers.cookie;
-  return header === undefined ? null : (cookies.parse(header)[COOKIE] ?? null);
+  return header === undefined ? null : (cookies.parse(header)[cookieName(request)] ?? null);
 }
 
 function unauthorized(shown: boolean): HttpError {

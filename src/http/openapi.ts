@@ -18,7 +18,7 @@ export async function describeApi(app: App): Promise<void> {
       components: {
         securitySchemes: {
           token: { type: 'http', scheme: 'bearer' },
-          session: { type: 'apiKey', in: 'cookie', name: 'cape_session' },
+          session: { type: 'apiKey', in: 'cookie', name: 'cape_session_<port>' },
         },
       },
       security: [{ token: [] }, { session: [] }],

@@ -1,12 +1,12 @@
 /** Browsers log in with a token or with a link that works once, and get a cookie that is neither. */
 import * as cookies from 'cookie';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { ApiToken, Role } from '../../core/values.js';
 import { programVersion } from '../../db/migration-files.js';
 import type { App } from '../app.js';
 import { problems } from '../app.js';
-import { COOKIE, cookieOf } from '../guard.js';
+import { cookieName, cookieOf } from '../guard.js';
 import { HttpError } from '../problems.js';
 import { loginBody, meSchema, statusSchema } from '../schemas.js';
 import { type LoginLink, SESSION_SECONDS } from '../tokens.js';
@@ -17,8 +17,8 @@ export function registerSessions(app: App, link: LoginLink | null): void {
   const { tokens, sessions, countFailure } = app.cape;
   const version = programVersion();
 
-  const logIn = (reply: FastifyReply, token: ApiToken) =>
-    reply.header('set-cookie', setCookie(sessions.open(token), SESSION_SECONDS));
+  const logIn = (request: FastifyRequest, reply: FastifyReply, token: ApiToken) =>
+    reply.header('set-cookie', setCookie(cookieName(request), sessions.open(token), SESSION_SECONDS));
 
   app.post(
     '/api/login',
@@ -40,7 +40,7 @@ export function registerSessions(app: App, link: LoginLink | null): void {
         await countFailure(request);
         throw new HttpError(401, 'this token is not known here');
       }
-      logIn(reply, token);
+      logIn(request, reply, token);
       return { role: token.role, version };
     },
   );
@@ -65,7 +65,7 @@ export function registerSessions(app: App, link: LoginLink | null): void {
           await countFailure(request);
           throw new HttpError(401, 'this link was used already, or is too old; start the server again for a new one');
         }
-        logIn(reply, link.token);
+        logIn(request, reply, link.token);
       }
       // Relative: below the path of a proxy, `/` is somebody else.
       return reply.code(303).header('location', './').send(null);
@@ -81,7 +81,7 @@ export function registerSessions(app: App, link: LoginLink | null): void {
     async (request, reply) => {
       const cookie = cookieOf(request);
       if (cookie !== null) sessions.close(cookie);
-      reply.header('set-cookie', setCookie('', 0));
+      reply.header('set-cookie', setCookie(cookieName(request), '', 0));
       return { status: 'logged out' };
     },
   );
@@ -94,6 +94,6 @@ export function registerSessions(app: App, link: LoginLink | null): void {
 }
 
 /** Without `Secure`: on this machine it is served without TLS. Strict: no other site's link or form brings it along. */
-function setCookie(value: string, maxAge: number): string {
-  return cookies.serialize(COOKIE, value, { httpOnly: true, sameSite: 'strict', path: '/', maxAge });
+function setCookie(name: string, value: string, maxAge: number): string {
+  return cookies.serialize(name, value, { httpOnly: true, sameSite: 'strict', path: '/', maxAge });
 }
