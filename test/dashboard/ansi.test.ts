@@ -15,6 +15,15 @@ describe('colours of a terminal', () => {
     ]);
   });
 
+  test('of a sequence of megabytes take no time', () => {
+    const line = `\x1b[${'38;5;'.repeat(400_000)}m`;
+    const before = performance.now();
+    expect(styleAfter(`${line}text${reset}`, PLAIN)).toBe(PLAIN);
+    expect(piecesOf(`${line}${reset}text`, PLAIN)).toEqual([{ text: 'text', className: '' }]);
+    // Measured: 30 ms; with all of its codes, minutes.
+    expect(performance.now() - before).toBeLessThan(5000);
+  });
+
   test('go on in the next line until they are reset', () => {
     const style = styleAfter(`${red}an error`, PLAIN);
     expect(piecesOf('its second line', style)).toEqual([{ text: 'its second line', className: 'fg-1' }]);

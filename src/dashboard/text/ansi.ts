@@ -36,6 +36,7 @@ export const PLAIN: Style = {
 const ESCAPES =
   /\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?|\x9b[0-?]*[ -/]*[@-~]?/g;
 const SGR = /^(?:\x1b\[|\x9b)([\d;:]*)m$/;
+const MOST_CODES = 64;
 // What has no shape of its own; a tab has.
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 // Turns the order of what follows around, unseen: "exe.txt" for "txt.exe".
@@ -100,12 +101,13 @@ function visible(text: string): string {
 function restyle(sequence: string, style: Style): Style {
   const codes = SGR.exec(sequence)?.[1];
   if (codes === undefined) return style;
-  const list = codes.split(/[;:]/).map((code) => (code === '' ? 0 : Number(code)));
+  // No terminal takes as many, and a line of megabytes may be one sequence.
+  const list = codes.split(/[;:]/, MOST_CODES).map((code) => (code === '' ? 0 : Number(code)));
   let now: Style = style;
   for (let at = 0; at < list.length; at++) {
     const code = list[at] as number;
     if (code === 38 || code === 48) {
-      const { color, used } = extended(list.slice(at + 1));
+      const { color, used } = extended(list.slice(at + 1, at + 5));
       at += used;
       now = code === 38 ? { ...now, fg: color } : { ...now, bg: color };
     } else now = withCode(code, now);
