@@ -98,7 +98,9 @@ export function outputOf({ url, token }: RemoteOptions): ReadOutput {
 }
 
 function checkUrl(url: string): string {
-  if (/^https?:\/\//i.test(url) && URL.canParse(url) && new URL(url).username === '') return url;
+  const parsed = /^https?:\/\//i.test(url) && URL.canParse(url) ? new URL(url) : null;
+  // In its errors the URL is shown.
+  if (parsed?.username === '' && parsed.password === '') return url;
   throw new CapeError('config', 'API URL: must be like http://127.0.0.1:7070, without a name or password in it');
 }
 

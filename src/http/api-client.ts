@@ -163,7 +163,7 @@ export class ApiClient {
   async output(id: number, query: { readonly attempt?: number; readonly tail?: number } = {}): Promise<Output> {
     const answer = await this.#ask('GET', `/api/issues/${id}/output${queryOf(query)}`, 'text/plain');
     return {
-      text: await answer.text(),
+      text: await this.#read(answer.text()),
       from: (answer.headers.get('x-cape-output') ?? 'tail') as Output['from'],
       skipped: Number(answer.headers.get('x-cape-skipped') ?? 0),
     };
@@ -219,21 +219,42 @@ export class ApiClient {
   }
 
   async #json<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
-    return (await this.#ask(method, path, 'application/json', body, headers)).json() as Promise<T>;
+    const answer = await this.#ask(method, path, 'application/json', body, headers);
+    return this.#read(answer.json() as Promise<T>);
   }
 
-  #ask(
+  /** A body may take its time, and may break off. */
+  async #read<T>(body: Promise<T>): Promise<T> {
+    return body.catch((error) => {
+      const what = error instanceof SyntaxError ? 'is no JSON' : 'broke off';
+      throw new ApiError(0, `the answer of ${this.#base || 'the server'} ${what}: ${reasonOf(error)}`, null, {
+        cause: error,
+      });
+    });
+  }
+
+  async #ask(
     method: string,
     path: string,
     accept: string,
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<Response> {
-    return this.#fetch(method, path, {
-      headers: { accept, ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-      signal: AbortSignal.timeout(this.#options.timeoutMs ?? TIMEOUT_MS),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
+    const timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS;
+    const late = new AbortController();
+    const timer = setTimeout(
+      () => late.abort(new DOMException(`none within ${timeoutMs} ms`, 'TimeoutError')),
+      timeoutMs,
+    );
+    try {
+      return await this.#fetch(method, path, {
+        headers: { accept, ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        signal: late.signal,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #fetch(

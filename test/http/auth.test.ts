@@ -89,7 +89,11 @@ describe('a browser', () => {
     const cookie = (await login(READ)).split(';')[0] as string;
     const headers = { cookie, 'x-cape-request': '1' };
     expect((await api.ask('POST', '/api/issues', { token: null, body: ISSUE, headers })).status).toBe(403);
-    for (const forged of [cookie.replace('.read.', '.write.'), `${cookie.slice(0, -2)}AA`, cookie.replace(/=.*/, '=x')]) {
+    for (const forged of [
+      cookie.replace('.read.', '.write.'),
+      `${cookie.slice(0, -2)}AA`,
+      cookie.replace(/=.*/, '=x'),
+    ]) {
       expect((await api.ask('GET', '/api/me', { token: null, headers: { cookie: forged } })).status).toBe(401);
     }
   });

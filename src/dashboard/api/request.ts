@@ -16,6 +16,7 @@ export const clockAhead = signal(0);
 
 /** `Date` has seconds only: less of a difference can't be told from none. */
 const NOTICEABLE_MS = 2000;
+/** Until an answer begins; its body may take longer. */
 const DEADLINE_MS = 30_000;
 
 let onUnauthorized: () => void = () => {};
@@ -27,13 +28,13 @@ export function whenUnauthorized(act: () => void): void {
 
 /** @throws ApiError where the server refuses, or is not there */
 export async function ask<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return (await send('GET', path, undefined, signal)).json() as Promise<T>;
+  return read(await send('GET', path, undefined, signal), (response) => response.json(), signal) as Promise<T>;
 }
 
 /** @throws ApiError where the server refuses, or is not there */
 export async function tell<T>(method: 'POST' | 'PATCH' | 'DELETE', path: string, body: unknown = {}): Promise<T> {
   const response = await send(method, path, body);
-  return (response.status === 204 ? undefined : await response.json()) as T;
+  return (response.status === 204 ? undefined : await read(response, () => response.json())) as T;
 }
 
 /** Text, and the headers that say where it is from. */
@@ -43,7 +44,17 @@ export async function askText(
   headers: Readonly<Record<string, string>> = {},
 ): Promise<{ text: string; headers: Headers }> {
   const response = await send('GET', path, undefined, signal, { accept: 'text/plain', ...headers });
-  return { text: await response.text(), headers: response.headers };
+  return { text: await read(response, () => response.text(), signal), headers: response.headers };
+}
+
+/** The body. @throws ApiError where it breaks off */
+async function read<T>(response: Response, body: (response: Response) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  try {
+    return await body(response);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, `The server's answer ${error instanceof SyntaxError ? 'is no JSON' : 'broke off'}.`);
+  }
 }
 
 /** Paths are relative to the page, so that it works below any path of a proxy. */
@@ -54,7 +65,9 @@ async function send(
   signal?: AbortSignal,
   headers: Readonly<Record<string, string>> = { accept: 'application/json' },
 ): Promise<Response> {
-  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), DEADLINE_MS);
+  const deadline = late.signal;
   const init: RequestInit = {
     method,
     signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
@@ -73,6 +86,8 @@ async function send(
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, deadline.aborted ? 'The server has not answered in time.' : 'The server is not reachable.');
+  } finally {
+    clearTimeout(timer);
   }
   noteClock(response);
   if (response.ok) return response;
