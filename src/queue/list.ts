@@ -244,7 +244,8 @@ function merged(slices: readonly Slice[], limit: number): Page {
 /** Past the greatest id. As a parameter of type int it would not fit, hence the greatest itself, which nobody reaches. */
 const PAST_ALL = 2_147_483_647;
 
-function cursorOf({ id }: Pick<Issue, 'id'>): string {
+/** The `next` of a page that ends with this issue. */
+export function cursorOf({ id }: Pick<Issue, 'id'>): string {
   return Buffer.from(String(id)).toString('base64url');
 }
 
