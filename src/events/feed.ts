@@ -52,6 +52,8 @@ const HELD_LAST_MS = 250;
 const RETRY_LAST_MS = 10_000;
 /** Nobody reads any more: after so long neither mark nor LISTEN is kept. */
 const IDLE_MS = 30_000;
+/** For the last round and the mark, at the end; to close connections takes two seconds more at most. */
+const CLOSE_MS = 500;
 
 /** Opens no connection before somebody reads. */
 export function openFeed(options: FeedOptions): EventFeed {
@@ -102,9 +104,21 @@ class SharedFeed implements EventFeed {
   async close(): Promise<void> {
     this.#closing.abort();
     clearTimeout(this.#timer);
+    // A database that does not answer lets each of the two wait for 15 s.
+    let patience: NodeJS.Timeout | undefined;
+    await Promise.race([
+      this.#leaveOff(),
+      new Promise<void>((resolve) => {
+        patience = setTimeout(resolve, CLOSE_MS);
+      }),
+    ]);
+    clearTimeout(patience);
+    await Promise.all([this.#listener?.close(), this.#db.close()]);
+  }
+
+  async #leaveOff(): Promise<void> {
     await this.#round;
     if (this.#markedAt > 0) await unmarkReading(this.#db, this.#id).catch(() => {}); // it runs out by itself
-    await Promise.all([this.#listener?.close(), this.#db.close()]);
   }
 
   async *#read(reader: AllReader | IssueReader, signal: AbortSignal): AsyncIterable<readonly IssueEvent[]> {

@@ -44,6 +44,28 @@ async function running() {
 const print = (held: { id: number; token: string }, text: string) =>
   append(t.db, [{ ...held, kind: 'output', data: { offset: 0, text } }]);
 
+test('a feed closes soon while the database does not answer', async () => {
+  const { id } = await running();
+  const feed = feedOf(t);
+  const reader = follow((signal) => feed.issue(id, -1, signal));
+  await until(() => reader.events.length === 2);
+  const tookMs = await t.sql.begin(async (sql) => {
+    await sql`lock table cape_events, cape_readers in access exclusive mode`;
+    const other = follow((signal) => feed.issue(id, 0, signal));
+    await until(async () => {
+      const waiting = await sql`select from pg_stat_activity
+        where application_name = 'cape-test-feed' and wait_event_type = 'Lock'`;
+      return waiting.length > 0;
+    });
+    const before = performance.now();
+    await feed.close();
+    await Promise.all([reader.ended, other.ended]);
+    return performance.now() - before;
+  });
+  // 500 ms for the round, 2 s for its connection; it was 13 s.
+  expect(tookMs).toBeLessThan(6000);
+});
+
 describe('one issue', () => {
   test('is followed from the beginning, as it comes, to its end', async () => {
     const { id, claimed, held } = await running();
