@@ -1,8 +1,8 @@
 /** The output of an attempt on this host's disk: its head, then its newest segments, as one text with ranges. */
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { normalize } from 'node:path';
+import { dirname, normalize } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Attempt } from '../core/issue.js';
 import { logPieces } from '../execution/tail.js';
@@ -43,7 +43,13 @@ export class OutputFile {
       at += size;
       if (from >= to) continue;
       const stream = file.createReadStream({ start: from, end: to - 1, autoClose: false });
-      for await (const chunk of stream) yield chunk as Buffer;
+      let missing = to - from;
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        missing -= chunk.length;
+        yield chunk;
+      }
+      // Its length was told: a whole answer must not look like one that goes on, nor the next one like its rest.
+      if (missing > 0) throw new Error(`a log was cut while it was read: ${missing} bytes are gone`);
     }
   }
 
@@ -59,6 +65,9 @@ export class OutputFile {
 export async function openOutputFile(attempt: Attempt): Promise<OutputFile | undefined> {
   const { log_path: path, log_host: host } = attempt;
   if (path === null || host !== hostname() || !isLogOf(attempt, path)) return undefined;
+  // The folder may not be a link to another place. What is above it may: a log folder that was moved.
+  const folder = await realpath(dirname(path)).catch(() => null);
+  if (!folder?.endsWith(`/issues/${attempt.issue_id}`)) return undefined;
   const parts: Part[] = [];
   for (const piece of await logPieces(path)) {
     const part = await openPart(piece.path, piece.offset);

@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Attempt } from '../../src/core/issue.js';
+import { openOutputFile } from '../../src/http/output-file.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { issuesOf } from '../support/issues.js';
 import { rawRequest, serveApi, type TestApi, WRITE } from './api.js';
@@ -67,6 +69,15 @@ describe('from the file', () => {
     expect([answer.status, answer.headers.get('content-range')]).toEqual([416, 'bytes */4']);
   });
 
+  test('that is cut while it is read is an error, not a shorter text', async () => {
+    const id = await logOf('x'.repeat(1000));
+    const path = join(folder, 'issues', String(id), '1.log');
+    const attempt = { issue_id: id, attempt: 1, log_path: path, log_host: hostname() } as Attempt;
+    const file = (await openOutputFile(attempt))!;
+    writeFileSync(path, 'short');
+    await expect(file.read(0, file.size).toArray()).rejects.toThrow('995 bytes are gone');
+  });
+
   test('its end alone', async () => {
     const id = await logOf('head\n', { 5: 'next\n' });
     const { text, headers } = await output(id, '?tail=4');
@@ -96,6 +107,26 @@ describe('a path that is no log of the attempt', () => {
     symlinkSync('/etc/passwd', join(dir, '1.log'));
     await attemptWith({ path: join(dir, '1.log'), tail: 'the tail' }, id);
     expect((await output(id)).text).toBe('the tail');
+  });
+
+  test('is not read where its folder is a link to another place', async () => {
+    const id = await issuesOf(database.sql).add('x');
+    const other = join(folder, 'other');
+    mkdirSync(other, { recursive: true });
+    writeFileSync(join(other, '1.log'), 'a secret');
+    const dir = join(folder, 'issues', String(id));
+    mkdirSync(join(folder, 'issues'), { recursive: true });
+    symlinkSync(other, dir);
+    await attemptWith({ path: join(dir, '1.log'), tail: 'the tail' }, id);
+    expect((await output(id)).text).toBe('the tail');
+  });
+
+  test('is read where the log folder is a link: it was moved', async () => {
+    const id = await logOf('head');
+    symlinkSync(folder, join(folder, 'moved'));
+    const path = join(folder, 'moved', 'issues', String(id), '1.log');
+    await database.sql`update cape_attempts set log_path = ${path} where issue_id = ${id}`;
+    expect((await output(id)).text).toBe('head');
   });
 
   test.each([
