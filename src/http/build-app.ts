@@ -12,6 +12,7 @@ import type { App } from './app.js';
 import { registerAssets } from './assets.js';
 import { guard, roleOf } from './guard.js';
 import { hostCheck } from './hosts.js';
+import { inFlight } from './in-flight.js';
 import type { Metrics } from './metrics.js';
 import { describeApi, registerDocument } from './openapi.js';
 import { answerTo, HttpError, PROBLEM_TYPE } from './problems.js';
@@ -32,6 +33,9 @@ import { knowRoutes, refuseUnknown } from './unknown.js';
 const BODY_LIMIT = 16 * 1024 * 1024;
 /** Failed tries of a client in a minute. A token of 16 characters is not guessed at ten times this rate either. */
 const FAILURES = 30;
+/** For answers that are under way when the server ends, milliseconds. */
+const ANSWERS_MS = 500;
+
 export interface AppParts {
   readonly host: string;
   readonly hosts: readonly string[];
@@ -49,8 +53,9 @@ export interface AppParts {
 export async function buildApp(parts: AppParts): Promise<App> {
   const app = Fastify({
     bodyLimit: BODY_LIMIT,
-    // A page that is left open must not keep the process; the streams end themselves.
-    forceCloseConnections: 'idle',
+    // A page that is left open must not keep the process. 'idle', and closing them ourselves, leaves those of the second
+    // server that Fastify opens for `localhost`.
+    forceCloseConnections: true,
     routerOptions: { maxParamLength: 200 },
     requestTimeout: 60_000,
     // What is no URL or no HTTP at all has no route and no hook.
@@ -60,9 +65,14 @@ export async function buildApp(parts: AppParts): Promise<App> {
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('role', null);
   app.setErrorHandler((error, _request, reply) => answer(reply, error, parts.log));
+  const answered = inFlight(app);
   await protect(app, parts);
   await describeApi(app);
   await registerRoutes(app, parts);
+  app.addHook('preClose', async () => {
+    parts.streams.close();
+    await answered(ANSWERS_MS);
+  });
   app.addHook('onClose', async () => {
     await Promise.all([parts.feed.close(), parts.store.close()]);
   });
@@ -143,7 +153,6 @@ async function registerRoutes(app: App, parts: AppParts): Promise<void> {
   registerNumbers(app, parts.store, parts.metrics);
   registerOutput(app, parts.store);
   registerEvents(app, parts);
-  app.addHook('preClose', async () => parts.streams.close());
   registerDocument(app);
   await registerAssets(app);
   app.setNotFoundHandler(refuseUnknown(known));

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { issuesOf } from '../support/issues.js';
+import { until } from '../support/until.js';
 import { serveApi, type TestApi } from './api.js';
 
 let database: TestDatabase;
@@ -79,6 +80,28 @@ describe('a list', () => {
     }
     const rows = await database.sql<{ id: number }[]>`select id from cape_issues order by id desc`;
     expect(seen).toEqual(rows.map(({ id }) => id));
+  });
+
+  test('ends early where it would be longer than 16 MiB, and goes on', async () => {
+    await database.sql`insert into cape_issues (description, assigned_worker_id)
+      select repeat(md5(n::text), 32 * 1024) || n, 'long' from generate_series(1, 36) n`;
+    const sizes: number[] = [];
+    const ids: number[] = [];
+    let cursor = '';
+    do {
+      const { text, body } = await api.ask('GET', `/api/issues?worker=long&limit=1000${cursor}`);
+      sizes.push(text.length);
+      ids.push(...body.items.map(({ id }: { id: number }) => id));
+      expect(body.complete).toBe(body.next === null);
+      cursor = body.next === null ? '' : `&cursor=${body.next}`;
+    } while (cursor !== '');
+    expect(Math.max(...sizes)).toBeLessThan(17 * 1024 * 1024);
+    expect(sizes).toHaveLength(3);
+    expect(ids).toHaveLength(36);
+    expect(ids).toEqual([...new Set(ids)].sort((a, b) => b - a));
+    const short = await api.ask('GET', '/api/issues?worker=long&limit=1000&summary=true');
+    expect(short.body.items).toHaveLength(36);
+    await database.sql`delete from cape_issues where assigned_worker_id = 'long'`;
   });
 
   test('filters by status, worker and text, and cuts a summary', async () => {
@@ -159,6 +182,21 @@ describe('one issue', () => {
     expect(cancelled.body).toMatchObject({ done: ids, refused: [{ id: 999_999 }] });
     expect((await api.ask('POST', '/api/issues/retry', { body: { ids } })).body).toEqual({ done: ids, refused: [] });
   });
+});
+
+test('a request that is under way when the server ends is answered', async () => {
+  const own = await serveApi(database);
+  const { asked, ended } = await database.sql.begin(async (sql) => {
+    await sql`lock table cape_pauses in access exclusive mode`;
+    const asked = own.ask('GET', '/api/pauses');
+    await until(async () => {
+      const waiting = await sql`select from pg_locks where not granted and relation = 'cape_pauses'::regclass`;
+      return waiting.length > 0;
+    });
+    return { asked: [asked], ended: [own.server.close()] };
+  });
+  expect((await asked[0])?.status).toBe(200);
+  await ended[0];
 });
 
 test('workers, their issues, pauses and numbers', async () => {
