@@ -37,9 +37,25 @@ export interface IssuePage {
   readonly over: boolean;
 }
 
+/** Which events of an issue; all where nothing is set. */
+export interface Picked {
+  readonly kinds?: readonly EventKind[] | undefined;
+  readonly attempt?: number | undefined;
+}
+
+export function isPicked({ kinds, attempt }: Picked, event: IssueEvent): boolean {
+  return (kinds === undefined || kinds.includes(event.kind)) && (attempt === undefined || event.attempt === attempt);
+}
+
 /** The next events of one issue, at most `limit`. */
-export async function pageOfIssue(db: Queryable, id: number, after: number, limit: number): Promise<IssuePage> {
-  const [page] = await pagesOfIssues(db, [{ id, after }], limit);
+export async function pageOfIssue(
+  db: Queryable,
+  id: number,
+  after: number,
+  limit: number,
+  pick: Picked = {},
+): Promise<IssuePage> {
+  const [page] = await pagesOfIssues(db, [{ id, after }], limit, pick);
   return page as IssuePage;
 }
 
@@ -48,15 +64,20 @@ export async function pagesOfIssues(
   db: Queryable,
   positions: readonly Position[],
   limit: number,
+  pick: Picked = {},
 ): Promise<readonly IssuePage[]> {
   const ids = arrayOf(positions.map(({ id }) => id));
-  const rows = await db.query<Row & About>(ISSUES, [ids, arrayOf(positions.map(({ after }) => after)), limit]);
+  const afters = arrayOf(positions.map(({ after }) => after));
+  const { kinds = null, attempt = null } = pick;
+  const rows = await db.query<Row & About>(ISSUES, [ids, afters, limit, kinds?.join(',') ?? null, attempt]);
   const pages = positions.map(() => ({ events: [] as IssueEvent[], over: true }));
   for (const { place, created_at, over, ...row } of rows) {
     const page = pages[Number(place) - 1] as (typeof pages)[number];
     const position = positions[Number(place) - 1] as Position;
-    if (page.events.length === 0 && position.after < 0 && created_at !== null)
-      page.events.push(queued(position.id, created_at));
+    if (page.events.length === 0 && position.after < 0 && created_at !== null) {
+      const first = queued(position.id, created_at);
+      if (isPicked(pick, first)) page.events.push(first);
+    }
     if (row.seq !== null) page.events.push(eventOf(row));
     page.over = over;
   }
@@ -91,7 +112,11 @@ const ISSUES = `
     from unnest($1::int[], $2::int[]) with ordinality as w(id, after, place)
     left join cape_issues i on i.id = w.id
     left join lateral (
-      select * from cape_events e where e.issue_id = w.id and e.seq > w.after order by e.seq limit $3::int) e on true
+      select * from cape_events e
+       where e.issue_id = w.id and e.seq > w.after
+         and ($4::text is null or e.kind = any(string_to_array($4, ',')))
+         and ($5::int is null or e.attempt = $5)
+       order by e.seq limit $3::int) e on true
    order by w.place, e.seq`;
 
 export interface Page {

@@ -82,6 +82,26 @@ describe('the stream of one issue', () => {
     expect(body).toMatchObject({ items: [{ seq: 1, kind: 'assigned' }, { seq: 2 }], over: false });
   });
 
+  test('is of the kinds and the attempt that are asked for, as a stream and as a page', async () => {
+    const [id] = (await client.create([{ description: 'x' }])) as [number];
+    await database.sql`insert into cape_events (issue_id, seq, attempt, kind, data) values
+      (${id}, 1, 1, 'started', null), (${id}, 2, 1, 'output', '{"text": "old"}'), (${id}, 3, 2, 'started', null),
+      (${id}, 4, 2, 'output', '{"text": "new"}'), (${id}, 5, 2, 'progress', '{}')`;
+    await database.sql`update cape_issues set events = 5 where id = ${id}`;
+    await client.cancel(id);
+    const page = async (query: string) => {
+      const headers = { accept: 'application/json' };
+      const { body } = await api.ask('GET', `/api/issues/${id}/events?${query}`, { headers });
+      return { seqs: seqs(body.items), over: body.over };
+    };
+    expect(await page('kinds=output')).toEqual({ seqs: [2, 4], over: true });
+    expect(await page('kinds=output&limit=1')).toEqual({ seqs: [2], over: false });
+    expect(await page('kinds=output,started&attempt=2')).toEqual({ seqs: [3, 4], over: true });
+    expect(await page('kinds=queued')).toEqual({ seqs: [0], over: true });
+    const { text } = await api.ask('GET', `/api/issues/${id}/events?kinds=output&attempt=2`);
+    expect(text).toMatch(/^: open\n\nid: 4\nevent: output\ndata: .*\n\nevent: end\n/);
+  });
+
   test('of an issue that is not there is a 404, and a wrong place a 400', async () => {
     expect((await api.ask('GET', '/api/issues/999999/events')).status).toBe(404);
     const headers = { 'last-event-id': 'x' };

@@ -79,7 +79,8 @@ function follow(source: Source, store: LineStore, painted: () => void, tell: (to
     store.append(text ?? '');
   };
   const stream = openStream({
-    path: `api/issues/${source.issue}/events`,
+    // Of an earlier attempt there may be 16 MiB.
+    path: `api/issues/${source.issue}/events?kinds=output&attempt=${source.attempt}`,
     after: '0',
     onEvents: (events) => {
       events.forEach(take);

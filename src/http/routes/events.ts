@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { messageOf } from '../../core/errors.js';
 import type { EventKind, IssueEvent } from '../../core/event.js';
 import type { EventFeed } from '../../events/feed.js';
-import { pageOfIssue, presentPlace } from '../../events/read.js';
+import { isPicked, pageOfIssue, presentPlace } from '../../events/read.js';
 import type { Log } from '../../log.js';
 import type { App } from '../app.js';
 import { problems } from '../app.js';
@@ -48,15 +48,19 @@ export function registerEvents(app: App, { store, feed, streams, log }: EventPar
     },
     async (request, reply) => {
       const { id } = request.params;
+      const { limit, kinds, attempt } = request.query;
       const after = lastSeq(request) ?? request.query.after;
       await client.get(id);
       if (wantsJson(request)) {
-        const { events, over } = await ask((db) => pageOfIssue(db, id, after, request.query.limit));
+        const { events, over } = await ask((db) => pageOfIssue(db, id, after, limit, { kinds, attempt }));
         return reply.type('application/json').send({ items: events.map(wireEvent), over });
       }
       const stream = streams.open(reply, allowedNow(app, request));
       void follow(stream, log, feed.issue(id, after, stream.signal), async (events) => {
-        await stream.send(events.map((event) => frameOf(event, String(event.seq))).join(''));
+        const wanted = events.filter((event) => isPicked({ kinds, attempt }, event));
+        await stream.send(wanted.map((event) => frameOf(event, String(event.seq))).join(''));
+        const last = events.at(-1);
+        if (last && last !== wanted.at(-1)) stream.passed(String(last.seq));
       });
       return reply;
     },
