@@ -59,13 +59,21 @@ const PARTS = [
   'observer',
 ] satisfies (keyof WorkerParts)[];
 
+/** Whoever sets a token here would believe that something is served. Of `config`, which has them all, they are passed over. */
+function isForServers(name: string): boolean {
+  return Object.hasOwn(SETTINGS, name) && ['http', 'client'].includes(SETTINGS[name as keyof typeof SETTINGS].group);
+}
+
 /** A name with a typo in it would leave the default in force, without a word where no compiler looks. */
 function checkNames(settings: object): void {
-  const known = 'config' in settings ? ['config'] : Object.keys(SETTINGS);
+  const known = 'config' in settings ? ['config'] : Object.keys(SETTINGS).filter((name) => !isForServers(name));
   const unknown = Object.keys(settings).find((name) => !known.includes(name));
   if (unknown === undefined) return;
-  const hint =
-    unknown in SETTINGS ? 'config has it already' : `did you mean ${closest(unknown, [...PARTS, ...known])}?`;
+  const hint = isForServers(unknown)
+    ? 'it serves no HTTP and asks none: `cape-worker run --http` and `serve` do'
+    : unknown in SETTINGS
+      ? 'config has it already'
+      : `did you mean ${closest(unknown, [...PARTS, ...known])}?`;
   throw new CapeError('usage', `${oneLine(unknown)}: not taken by this IssueWorker; ${hint}`);
 }
 

@@ -391,6 +391,9 @@ describe('starting', () => {
   test.each([
     ['claimAhed', /^claimAhed: not taken by this IssueWorker; did you mean claimAhead\?$/],
     ['concurency', /^concurency: .*did you mean concurrency\?$/],
+    ['http', /^http: .*serves no HTTP/],
+    ['apiTokens', /^apiTokens: .*serves no HTTP/],
+    ['apiUrl', /^apiUrl: .*serves no HTTP/],
   ])('is refused with the unknown option %s', (name, words) => {
     expect(() => startWorker({ databaseUrl, [name]: 0 })).toThrow(words);
   });
