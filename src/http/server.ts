@@ -44,7 +44,7 @@ export interface HttpServer {
   readonly observer: WorkerObserver;
   /** How many streams of events are read. */
   streams(): number;
-  /** Ends it within a second, whoever still reads. */
+  /** Ends it within a second, whoever still reads; where the database does not answer, within some three. */
   close(): Promise<void>;
 }
 
