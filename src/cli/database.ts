@@ -5,7 +5,7 @@ import type { LoadedConfig, SettingName } from '../config.js';
 import { CapeError } from '../core/errors.js';
 import { oneLine } from '../core/text.js';
 import { loadSettings, SERVICE_OPTION } from './load-settings.js';
-import type { ReadOutput } from './remote.js';
+import type { FollowOutput, ReadOutput } from './remote.js';
 import { settingOptions } from './setting-options.js';
 
 export const DATABASE_SETTINGS = [
@@ -112,9 +112,9 @@ export async function withClient<T>(
   const loaded = await configOf(flags, CLIENT_SETTINGS);
   const { apiUrl, apiToken } = loaded.config;
   if (apiUrl !== undefined && isMeant(loaded, flags)) {
-    const { createRemoteClient, outputOf } = await import('./remote.js');
+    const { createRemoteClient, followOf, outputOf } = await import('./remote.js');
     const where = { url: apiUrl, token: apiToken };
-    return work(createRemoteClient(where), { api: apiUrl, output: outputOf(where) });
+    return work(createRemoteClient(where), { api: apiUrl, output: outputOf(where), follow: followOf(where) });
   }
   const database = await openDatabase(loaded, toStderr);
   try {
@@ -134,7 +134,7 @@ export async function withClient<T>(
 /** What says where the queue is, for people. */
 export type NamedDatabase =
   | Pick<OpenDatabase, 'url' | 'dataDir'>
-  | { readonly api: string; readonly output: ReadOutput };
+  | { readonly api: string; readonly output: ReadOutput; readonly follow: FollowOutput };
 
 /** A service's database was asked for by name. The API of the environment is then not what is meant; by name too, both are. */
 function isMeant({ sources }: LoadedConfig, flags: object): boolean {

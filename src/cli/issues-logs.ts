@@ -9,7 +9,7 @@ import { whole } from '../core/values.js';
 import { command, flag, value } from './command.js';
 import { CLIENT_OPTIONS, toStderr, withClient } from './database.js';
 import { LogPrinter } from './log-printer.js';
-import type { ReadOutput } from './remote.js';
+import type { FollowOutput, ReadOutput } from './remote.js';
 import { checked, idsOf } from './values.js';
 
 interface LogFlags {
@@ -41,8 +41,9 @@ export const logs = command<LogFlags>({
       const raw = flags.raw === true || !process.stdout.isTTY;
       const printer = new LogPrinter(process.stdout, raw, (line) => toStderr(`cape-worker: ${line}`));
       if (await printFile(client, attempt, printer, flags.follow === true)) return EXIT.ok;
-      if ('api' in database && flags.follow !== true) await printRemote(database.output, attempt, raw);
-      else sayTail(attempt, raw);
+      if (!('api' in database)) sayTail(attempt, raw);
+      else if (flags.follow === true && attempt.ended_at === null) await followRemote(database.follow, attempt, raw);
+      else await printRemote(database.output, attempt, raw);
       return EXIT.ok;
     });
   },
@@ -91,6 +92,14 @@ async function printRemote(read: ReadOutput, attempt: Attempt, raw: boolean): Pr
   if (from === 'tail') return sayTail(attempt, raw);
   process.stdout.write(raw ? text : printable(text));
   if (skipped > 0) toStderr(`cape-worker: ${skipped} bytes of it were dropped (--output-limit)`);
+}
+
+/** The stream comes from the events: what they leave out is said, and lies in the file. */
+async function followRemote(follow: FollowOutput, { issue_id, attempt }: Attempt, raw: boolean): Promise<void> {
+  for await (const { text, skipped } of follow(issue_id, attempt)) {
+    if (skipped > 0) toStderr(`cape-worker: ${skipped} bytes are left out here`);
+    process.stdout.write(raw ? text : printable(text));
+  }
 }
 
 function sayTail({ issue_id, attempt, tail, log_path, log_host }: Attempt, raw: boolean): void {

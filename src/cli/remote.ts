@@ -97,6 +97,29 @@ export function outputOf({ url, token }: RemoteOptions): ReadOutput {
     });
 }
 
+/** What an attempt prints, from its beginning and as it comes, until it has ended. */
+export type FollowOutput = (
+  id: number,
+  attempt: number,
+) => AsyncIterable<{ readonly text: string; readonly skipped: number }>;
+
+const ENDS = ['completed', 'failed', 'cancelled', 'retry', 'released', 'rescued'] as const;
+
+/** For `issues logs --follow`: from the events, which come from whichever host the attempt runs on. */
+export function followOf({ url, token }: RemoteOptions): FollowOutput {
+  const api = new ApiClient({ url: checkUrl(url), token });
+  return async function* follow(id, attempt) {
+    try {
+      for await (const { kind, data } of api.issueEvents(id, { attempt, kinds: ['output', ...ENDS] })) {
+        if (kind !== 'output') return;
+        yield { text: String(data.text ?? ''), skipped: Number(data.skipped ?? 0) };
+      }
+    } catch (error) {
+      throw explain(error, url);
+    }
+  };
+}
+
 function checkUrl(url: string): string {
   const parsed = /^https?:\/\//i.test(url) && URL.canParse(url) ? new URL(url) : null;
   // In its errors the URL is shown.

@@ -195,10 +195,22 @@ export class ApiClient {
     return this.#json('GET', `/api/stats/history${queryOf({ minutes })}`);
   }
 
-  /** The events of one issue: those of before, then as they come, until its end. @param options.after a seq */
-  issueEvents(id: number, options: StreamOptions & { readonly after?: number } = {}): AsyncIterable<WireEvent> {
-    const { after, ...rest } = options;
-    return this.#stream(`/api/issues/${id}/events`, rest, after === undefined ? null : String(after));
+  /**
+   * The events of one issue: those of before, then as they come, until its end.
+   * @param options.after a seq
+   * @param options.attempt only those of this attempt
+   */
+  issueEvents(
+    id: number,
+    options: StreamOptions & {
+      readonly after?: number;
+      readonly kinds?: readonly EventKind[];
+      readonly attempt?: number;
+    } = {},
+  ): AsyncIterable<WireEvent> {
+    const { after, kinds, attempt, ...rest } = options;
+    const query = queryOf({ kinds: kinds?.join(','), attempt });
+    return this.#stream(`/api/issues/${id}/events${query}`, rest, after === undefined ? null : String(after));
   }
 
   /** The events of all issues from now on, or after a cursor; never ends by itself. */

@@ -1,7 +1,10 @@
 /** `serve` and `run --http` as people start them, and commands that ask them. */
 import { createServer } from 'node:net';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { append } from '../../src/events/append.js';
+import { settle } from '../../src/queue/settle.js';
 import { cli, emptyFolder, type Running, start } from '../cli/run-cli.js';
+import { actor, claimAs, done, insert } from '../queue/actors.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { issuesOf } from '../support/issues.js';
 import { until } from '../support/until.js';
@@ -171,6 +174,26 @@ describe('a command with --api-url', () => {
       const { code, stdout } = await cli(args, { env: remote });
       expect([args[1] ?? args[0], code], stdout).toEqual([args[1] ?? args[0], 0]);
     }
+  });
+
+  test('follow what an attempt prints on another host, to its end', async () => {
+    const { url } = await serve(undefined, { CAPE_API_TOKENS: TOKENS });
+    const worker = await actor(database.db, 'w-far');
+    await database.sql`update cape_issues set status = 'cancelled' where status = 'pending'`;
+    const [id] = (await insert(database.sql, 'far away')) as [number];
+    const [claimed] = await claimAs(database.db, worker);
+    const print = (text: string, offset: number) =>
+      append(database.db, [{ id, token: claimed!.token, kind: 'output', data: { offset, text } }]);
+    await print('one\n', 0);
+    const following = start(['issues', 'logs', String(id), '--follow', '--api-url', url], {
+      env: { CAPE_API_TOKEN: READ },
+    });
+    running.push(following);
+    await until(() => following.output().stdout === 'one\n');
+    await print('two\n', 4);
+    await until(() => following.output().stdout === 'one\ntwo\n');
+    await settle(database.db, [done(claimed!)]);
+    expect(await following.ended).toMatchObject({ code: 0, stdout: 'one\ntwo\n', stderr: '' });
   });
 
   test('waits for the end of an issue', async () => {
