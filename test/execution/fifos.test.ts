@@ -8,7 +8,8 @@ let dir: string;
 beforeEach(() => {
   dir = tempDir();
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
+// mkfifo may still be making some.
+afterEach(() => rmSync(dir, { recursive: true, force: true, maxRetries: 20 }));
 
 const fileOf = ({ read }: Pipe) => fstatSync(read).ino;
 
