@@ -1,7 +1,7 @@
 /** Taking pending issues: each goes to exactly one worker, highest priority first, then oldest. */
 import type { Claim, ClaimedIssue } from '../core/issue.js';
 import { arrayOf, type Param, type Queryable } from '../db/connect.js';
-import { COUNT_STARTED, tellStarted } from '../events/append.js';
+import { COUNT_STARTED, tellBy, telling, tellStarted } from '../events/append.js';
 
 /** The last claimed row's place in the order (priority, created_at, id). The next claim looks behind it. */
 export interface ClaimHint {
@@ -42,7 +42,7 @@ export interface Claimed {
 
 /** Claims up to `limit` issues: none while the worker (or every worker) is paused. */
 export async function claim(db: Queryable, request: ClaimRequest): Promise<Claimed> {
-  return claimedFrom(await db.query<ClaimRow>(CLAIM, claimParams(request)), request);
+  return claimedFrom(await tellBy<ClaimRow>(db, CLAIM, claimParams(request)), request);
 }
 
 /** What a claim took whose answer got lost: empty where it was not committed, or where all of it has ended since. */
@@ -131,7 +131,7 @@ const COLUMNS = `i.id, i.description, i.attempt, i.priority, i.created_at::text 
  * - The limit needs the CTE *and* `id = any(array(...))`. As a mere subquery it may run in a nested loop, again for
  *   every row, and take more than the limit; joined, the update became a hash join over the whole primary key.
  */
-export function claimSteps(p: number): string {
+export function claimSteps(p: number, unlessTold: string): string {
   const [worker, instance, limit, token, lease, priority, created, id, except] = Array.from(
     { length: 9 },
     (_, i) => `$${p + i}`,
@@ -165,7 +165,7 @@ export function claimSteps(p: number): string {
     insert into cape_leases (issue_id, attempt, token, worker_id, instance, lease_until, events)
     select id, attempt, ${token}::uuid, ${worker}, ${instance}::uuid, now() + ${lease}::float8 * interval '1 second', events
       from taken),
-  ${tellStarted(worker as string)},
+  ${tellStarted(worker as string, unlessTold)},
   claimed as (select * from taken order by directed desc, place, created, id)`;
 }
 
@@ -178,7 +178,7 @@ function passes(except: string | undefined): string {
   return `(${except}::int[] is null or i.id <> all(${except}::int[]))`;
 }
 
-const CLAIM = `with ${claimSteps(1)} select ${CLAIM_ROW} from claimed`;
+const CLAIM = telling((unlessTold) => `with ${claimSteps(1, unlessTold)} select ${CLAIM_ROW} from claimed`);
 
 // A state that we may not see (null) counts as busy.
 const STILL_EXECUTING = `

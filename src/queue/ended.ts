@@ -26,8 +26,9 @@ export function statusAfter(wanted: string): string {
  * outcome, exit_code, signal, error, tail, result, log_path, log_host. `ids` is the parameter with all issue ids: joining
  * through CTEs alone became a hash join over the whole primary key.
  * @param back how what is pending again came to be so
+ * @param unlessTold what its insertion of events ends with (`telling`)
  */
-export function writeEnded(ids: string, back: 'settled' | 'rescued'): string {
+export function writeEnded(ids: string, back: 'settled' | 'rescued', unlessTold: string): string {
   return `
   history as (
     insert into cape_attempts (issue_id, attempt, token, worker_id, started_at, outcome, exit_code, signal, error, tail,
@@ -40,7 +41,7 @@ export function writeEnded(ids: string, back: 'settled' | 'rescued'): string {
      where not exists (
        select from cape_attempts a
         where a.issue_id = any(${ids}) and a.issue_id = ended.issue_id and a.attempt = ended.attempt)),
-  ${tellEnded(back)},
+  ${tellEnded(back, unlessTold)},
   written as (
     update cape_issues i
        set status = e.status, leased = false, updated_at = now(), events = e.events,

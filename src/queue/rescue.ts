@@ -4,7 +4,7 @@
  */
 import { CRASH_CAP, type Status } from '../core/issue.js';
 import { arrayOf, type Param, type Queryable } from '../db/connect.js';
-import { countLate, lockLeases, tellLate } from '../events/append.js';
+import { countLate, lockLeases, tellLate, UNLESS_TOLD } from '../events/append.js';
 import { LEASE_COLUMNS, statusAfter, writeEnded } from './ended.js';
 import { type Held, heldParams } from './settle.js';
 
@@ -99,7 +99,7 @@ with
               (select w.log_dir || '/issues/' || l.issue_id || '/' || l.attempt || '.log'
                  from cape_workers w where w.id = l.worker_id) as log_path,
               (select w.host from cape_workers w where w.id = l.worker_id and w.log_dir is not null) as log_host),
-  ${writeEnded('$1::int[]', 'rescued')}
+  ${writeEnded('$1::int[]', 'rescued', UNLESS_TOLD)}
 select issue_id as id, attempt, worker_id, status from ended`;
 
 /**

@@ -2,6 +2,7 @@
 import { CRASH_CAP, type Status } from '../core/issue.js';
 import type { Outcome, Verdict } from '../core/outcome.js';
 import { arrayOf, type Param, type Queryable } from '../db/connect.js';
+import { tellBy, telling } from '../events/append.js';
 import { LEASE_COLUMNS, statusAfter, writeEnded } from './ended.js';
 
 /** An attempt in our hands: the fence of every write. */
@@ -33,7 +34,7 @@ export interface Settled {
  * last `stripText`.
  */
 export async function settle(db: Queryable, settlements: readonly Settlement[]): Promise<Settled[]> {
-  return settledFrom(await db.query<Settled>(SETTLE, settleParams(settlements)), settlements);
+  return settledFrom(await tellBy<Settled>(db, SETTLE, settleParams(settlements)), settlements);
 }
 
 /** The same end without the command's own texts, for a database that refuses them (an encoding other than UTF-8). */
@@ -132,7 +133,7 @@ const STATUS = `case when v.charge <> 'crash' then v.status
  * just taken and holds them until its end, so SKIP LOCKED skips rows of our own (58 to 300 of 20,000 in a plain drain).
  * Hence the look at the leases as they were before: still there, but the issue not locked by us, means busy.
  */
-export function settleSteps(p: number): string {
+export function settleSteps(p: number, unlessTold: string): string {
   const ids = `$${p + 1}::int[]`;
   return `
   verdicts as materialized (
@@ -147,7 +148,7 @@ export function settleSteps(p: number): string {
      where l.issue_id = any(${ids}) and l.issue_id = v.id and l.token = v.token
     returning ${LEASE_COLUMNS}, ${statusAfter(STATUS)}, v.delay_ms, v.charge, v.outcome, v.exit_code, v.signal, v.error,
               v.tail, v.result, v.log_path, v.log_host),
-  ${writeEnded(ids, 'settled')},
+  ${writeEnded(ids, 'settled', unlessTold)},
   settled as (
     select v.id, coalesce(ended.status,
              case when v.id not in (select id from locked)
@@ -157,7 +158,7 @@ export function settleSteps(p: number): string {
      where ended.status is distinct from v.status)`;
 }
 
-const SETTLE = `with ${settleSteps(1)} select id, status from settled`;
+const SETTLE = telling((unlessTold) => `with ${settleSteps(1, unlessTold)} select id, status from settled`);
 
 // An attempt is found through its issue: the key of cape_attempts begins with it, and there is no index on tokens.
 const SETTLED_OR_HELD = `
