@@ -114,11 +114,14 @@ export function backoff(n: number, policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>
   return Math.round(Math.min(policy.capMs, grown) * (1 - JITTER + 2 * JITTER * random));
 }
 
+/** One for all: what ended alike is told by it. */
+const COMPLETED: Verdict = { action: 'finish', status: 'completed', charge: 'none' };
+
 /** What becomes of an issue after an attempt. Pure: the database adds the delay to its own clock. */
 export function decide(outcome: Pick<Outcome, 'kind'>, counts: Counts, policy: RetryPolicy, random: number): Verdict {
   switch (outcome.kind) {
     case 'succeeded':
-      return { action: 'finish', status: 'completed', charge: 'none' };
+      return COMPLETED;
     case 'cancelled':
       return { action: 'finish', status: 'cancelled', charge: 'none' };
     case 'invalid':

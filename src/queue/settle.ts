@@ -80,15 +80,30 @@ export function settledFrom(told: readonly Settled[], settlements: readonly Sett
  */
 function endsOf(settlements: readonly Settlement[]): string {
   const ids = new Map<string, number[]>();
+  let before: Settlement | null = null;
+  let alike: number[] = [];
   for (const settlement of settlements) {
     if (settlement.verdict.action === 'nothing') continue;
-    const end = JSON.stringify(endOf(settlement));
-    const alike = ids.get(end);
-    if (alike) alike.push(settlement.id);
-    else ids.set(end, [settlement.id]);
+    if (before === null || !isAlike(settlement, before)) {
+      const end = JSON.stringify(endOf(settlement));
+      alike = ids.get(end) ?? [];
+      ids.set(end, alike);
+    }
+    alike.push(settlement.id);
+    before = settlement;
   }
   // As Postgres' literal, a string: an array in JSON is read by a parser of its own, 4 us more for an end.
   return `[${[...ids].map(([end, of]) => `{"ids":"${arrayOf(of)}",${end.slice(1)}`).join(',')}]`;
+}
+
+/** Told of the usual end of a handler alone, without writing both as JSON, which takes 0.9 us. */
+function isAlike(one: Settlement, before: Settlement): boolean {
+  return one.token === before.token && one.verdict === before.verdict && isPlain(one) && isPlain(before);
+}
+
+function isPlain({ outcome, logPath, logHost }: Settlement): boolean {
+  const { kind, exitCode, signal, error, tail, result } = outcome;
+  return kind === 'succeeded' && (exitCode ?? signal ?? error ?? tail ?? result ?? logPath ?? logHost ?? null) === null;
 }
 
 function endOf({ token, verdict, outcome, logPath, logHost }: Settlement): object {
