@@ -25,6 +25,7 @@ import type { Outage } from './outage.js';
 import { OutputRelay } from './output-relay.js';
 import { timeoutOf } from './plan.js';
 import { Rescuer } from './rescuer.js';
+import { SettleLoop } from './settle-loop.js';
 import { Settler } from './settler.js';
 import { StartRecovery } from './start-recovery.js';
 import { commandStarter, handlerStarter, type Starter } from './starter.js';
@@ -58,7 +59,7 @@ export interface WorkerOptions {
 /** Claims and settles on one connection, renews on another: a renewal never waits behind a claim. */
 export interface Connections {
   readonly queue: Database;
-  /** For settling batches while the next is claimed, and for the output of commands; opened when there is any. */
+  /** For settling what handlers have left, or for the output of commands; opened when there is any. */
   readonly beside: Database;
   readonly leases: Database;
 }
@@ -126,6 +127,7 @@ export function assemble(
       if (outcome.kind === 'unrunnable') gate.failed(outcome.error ?? 'unknown');
       else if (!BY_US.has(outcome.kind)) gate.opened();
       bell.ring();
+      settling?.ring();
     },
     onRunning: () => {
       keeper.guard();
@@ -140,12 +142,13 @@ export function assemble(
     : null;
   const mark = new WaitingMark(queue, instance);
   const settler = new Settler(
-    queue,
+    options.handler ? beside : queue,
     attempts,
     log,
     (ms) => upkeep.promoteIn(ms),
     (settlement, isLost) => {
       observers.tell('settled', settlement, isLost);
+      if (!isLost) pace.written();
       const { verdict } = settlement;
       if (isLost) board.touch();
       else if (verdict.action === 'finish' && verdict.status === 'completed') board.completedOne();
@@ -154,9 +157,13 @@ export function assemble(
     (settlements) => relay.beforeSettling(settlements),
   );
   const unclear = new UnclearClaims(queue, attempts, log);
+  const settling = options.handler
+    ? new SettleLoop({ db: beside, settler, outage, onSettled: () => bell.ring() })
+    : null;
   const loop = new ClaimLoop({
     ...{ db: queue, attempts, settler, unclear, pace, mark, gate, outage, bell, workerId, instance, trustMs },
-    exchange: new Exchange({ db: queue, beside, settler, unclear }),
+    settles: settling === null,
+    exchange: new Exchange({ db: queue, settler: settling ? null : settler, unclear }),
     unclaimable: new Unclaimable(queue, log),
     onClaimed: (sentAt, claims) => {
       observers.tell('claimed', claims, monotonic() - sentAt.mono);
@@ -209,11 +216,12 @@ export function assemble(
     wasStuck = stuck !== null;
     board.note({ stuck });
   });
-  const disconnect = () => void Promise.all([queue.close(), leases.close()]);
+  const disconnect = () => void Promise.all([queue.close(), beside.close(), leases.close()]);
   const crew = new Crew({
     workerId,
     attempts,
     loop,
+    settling,
     keeper,
     upkeep,
     watch,

@@ -1,6 +1,7 @@
 /**
- * The loop: settle what has ended and claim what can start, one turn at a time. Two claims in flight from one worker cost
- * twice the work of one. How many are claimed is decided by claim-pace.ts, how it is sent by exchange.ts.
+ * The loop: settle what has ended (unless settle-loop.ts does) and claim what can start, one turn at a time. Two claims in
+ * flight from one worker cost twice the work of one. How many are claimed is decided by claim-pace.ts, how it is sent by
+ * exchange.ts.
  */
 import { randomUUID } from 'node:crypto';
 import type { Claim } from '../core/issue.js';
@@ -27,6 +28,8 @@ export interface ClaimLoopParts {
   readonly db: Queryable;
   readonly attempts: Attempts;
   readonly settler: Settler;
+  /** False where settle-loop.ts settles. */
+  readonly settles: boolean;
   readonly exchange: Exchange;
   readonly pace: ClaimPace;
   readonly mark: WaitingMark;
@@ -131,16 +134,17 @@ export class ClaimLoop {
 
   /** @returns true where the database was asked and has answered; false where nothing is to be done now */
   async #step(): Promise<boolean> {
-    const { settler, mark, unclear } = this.#parts;
+    const { attempts, settler, settles, pace, mark, unclear } = this.#parts;
     const time = monotonic();
-    const asks = unclear.due(time) || settler.reportDue(time);
-    if (unclear.due(time) && (await unclear.adopt(this.#free(time), this.#leaving())) > 0) this.#claimedOne = true;
-    if (settler.reportDue(time)) await settler.reportLate();
+    const reports = settles && settler.reportDue(time);
+    const asks = unclear.due(time) || reports;
+    if (unclear.due(time) && (await unclear.adopt(this.#free(time, pace.room(attempts)), this.#leaving())) > 0)
+      this.#claimedOne = true;
+    if (reports) await settler.reportLate();
     this.#lookout.poll(time);
     if (time >= this.#overdueAt) this.#giveBack([], 'no slot became free for it in time', time - LONGEST_WAIT_MS);
     const free = this.#free(time);
-    const settlements = settler.due(time);
-    if (settlements.length > 0 || (free > 0 && this.#lookout.due)) {
+    if ((settles && settler.due(time).length > 0) || (free > 0 && this.#lookout.due)) {
       await this.#turn(free);
       return true;
     }
@@ -151,12 +155,12 @@ export class ClaimLoop {
 
   /** Until something is due, or somebody rings. */
   async #rest(): Promise<void> {
-    const { settler, mark, gate, unclear, bell } = this.#parts;
+    const { settler, settles, mark, gate, unclear, bell } = this.#parts;
     const time = monotonic();
     const next = Math.min(
       this.#lookout.pollAt,
       this.#overdueAt,
-      settler.nextAt,
+      settles ? settler.nextAt : Number.POSITIVE_INFINITY,
       mark.nextAt,
       gate.nextAt(time),
       unclear.nextAt,
@@ -164,14 +168,14 @@ export class ClaimLoop {
     if (!this.#finished()) await bell.sleep(next - monotonic());
   }
 
-  /** How many issues may be claimed now. */
-  #free(time: number): number {
+  /** How many issues may be claimed now. @param limit by the pace */
+  #free(time: number, limit?: number): number {
     const { attempts, settler, pace, once, gate } = this.#parts;
     if (this.#stopping || (once && this.#claimedOne)) return 0;
-    const wanted = Math.min(pace.limit(attempts), once ? 1 : Number.POSITIVE_INFINITY);
-    // What has just ended does not count: the same statement settles it. Nor does what a claim has locked for an instant.
     const { putOff } = settler;
-    const room = pace.slots + MOST_UNSETTLED - attempts.running - attempts.waiting - putOff;
+    const wanted = Math.min(limit ?? pace.limit(attempts, putOff), once ? 1 : Number.POSITIVE_INFINITY);
+    // What has just ended does not count: it is about to be settled. Nor does what a claim has locked for an instant.
+    const room = pace.slots + MOST_UNSETTLED - attempts.running - attempts.waiting - attempts.ended;
     const most = putOff > MOST_UNSETTLED / 2 ? room : Number.POSITIVE_INFINITY;
     return Math.max(0, Math.min(wanted, most, gate.limit(time)));
   }
@@ -190,16 +194,13 @@ export class ClaimLoop {
     const except = unclaimable.except();
     const { hint } = look;
     const wanted = { worker: workerId, instance, limit: free, token, leaseSeconds: leaseMs / 1000, hint, except };
-    await exchange.make(wanted, until, {
-      onClaimed: (answer) => {
-        this.#lookout.answered(look, answer, free);
-        if (answer.claims.length === 0) return;
-        this.#parts.onClaimed(base, answer.claims);
-        this.#take(answer.claims, until);
-        this.#claimedOne = true;
-      },
-      onRefused: (error) => this.#goRound(error, free, hint === START),
-    });
+    const answer = await exchange.make(wanted, until).catch((error) => this.#goRound(error, free, hint === START));
+    if (!answer) return;
+    this.#lookout.answered(look, answer, free);
+    if (answer.claims.length === 0) return;
+    this.#parts.onClaimed(base, answer.claims);
+    this.#take(answer.claims, until);
+    this.#claimedOne = true;
   }
 
   #take(claims: readonly Claim[], until: Deadline): void {
@@ -219,12 +220,13 @@ export class ClaimLoop {
   }
 
   /** A claim that was refused, with nothing to settle in it: for the sake of one row, most likely. */
-  async #goRound(error: unknown, limit: number, fromHead: boolean): Promise<void> {
+  async #goRound(error: unknown, limit: number, fromHead: boolean): Promise<null> {
     const { unclaimable, workerId } = this.#parts;
     const failure = failureOf(error);
     if (limit === 0 || !isRefusal(failure)) throw error;
     if (!(await unclaimable.met(failure, workerId, limit, fromHead))) throw error;
     this.#lookout.again();
+    return null;
   }
 
   /**

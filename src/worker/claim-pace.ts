@@ -12,14 +12,20 @@ const WINDOW_MS = 1000;
 export const LONGEST_WAIT_MS = 2000;
 /** More at once would make a statement long without making it faster. */
 const MOST_AT_ONCE = 500;
+/** Times what has ended, at most: no-ops are claimed in full batches after three claims, without it after nine. */
+const TRUSTED = 4;
+/** Times what may be in hand. With 2, strict slots that are quicker than their settlement are a fifth slower. */
+const MOST_UNWRITTEN = 4;
 
 export class ClaimPace {
   readonly slots: number;
   readonly #most: number;
   readonly #suspects: Suspects | null;
-  /** Runs that ended within a second of their start: in the last whole second, and in this one. */
+  /** In this second: runs that ended within a second of their start, and ends that were written. */
+  #ended = 0;
+  #written = 0;
+  /** The lesser of the two, in the second before. */
   #before = 0;
-  #count = 0;
   #windowAt = Number.NEGATIVE_INFINITY;
 
   /**
@@ -36,19 +42,38 @@ export class ClaimPace {
   ended(ranMs: number): void {
     if (this.#most === 0 || ranMs >= WINDOW_MS) return;
     this.#turnPage();
-    this.#count += 1;
+    this.#ended += 1;
   }
 
-  /** How many to claim now. */
-  limit({ running, waiting, ended }: InHand): number {
-    const alone = this.#suspects?.alone ?? false;
-    if (alone) return running + waiting + ended === 0 ? 1 : 0;
+  /** An end was written. A database that takes none gets no further ones to refuse. */
+  written(): void {
+    if (this.#most === 0) return;
+    this.#turnPage();
+    this.#written += 1;
+  }
+
+  /** For how many there is room, whether or not it is time to claim: what is claimed already need not go back. */
+  room({ running, waiting, ended }: InHand): number {
+    if (this.#suspects?.alone) return running + waiting + ended === 0 ? 1 : 0;
+    return this.slots + this.#ahead() - running - waiting;
+  }
+
+  /**
+   * How many to claim now: none while much has ended that is not written yet, which would be run again should the process
+   * crash.
+   * @param putOff how many of those that have ended can't be written for now
+   */
+  limit(inHand: InHand, putOff = 0): number {
+    const { waiting, ended } = inHand;
+    const room = this.room(inHand);
+    if (this.#suspects?.alone) return room;
     const ahead = this.#ahead();
-    const room = this.slots + ahead - running - waiting;
-    // By halves: while handlers work on one, the next is under way. What has ended is never more than two batches.
-    const batch = Math.min(MOST_AT_ONCE, Math.ceil((this.slots + ahead) / 2));
+    const unwritten = this.#suspects?.strict ? this.slots : MOST_UNWRITTEN * (this.slots + ahead);
+    if (ended - putOff >= unwritten) return 0;
     if (ahead === 0) return room;
-    return ended > MOST_AT_ONCE ? 0 : Math.min(room, batch);
+    // By halves: while handlers work on one, the next is under way. Less only where they would run out of work.
+    const batch = Math.min(MOST_AT_ONCE, Math.ceil((this.slots + ahead) / 2));
+    return room < batch && waiting > 0 ? 0 : Math.min(room, batch);
   }
 
   /** Takes in what was claimed. @returns what of it may begin, and what has to go back */
@@ -56,18 +81,27 @@ export class ClaimPace {
     return this.#suspects?.sift(claims, inHand, this.slots) ?? { begin: [...claims], back: [] };
   }
 
-  /** As many as have ended within a second. */
+  /** As many as end, and are written, within a second, at the rate so far; few say little of it. */
   #ahead(): number {
     if (this.#most === 0 || this.#suspects?.strict) return 0;
-    this.#turnPage();
-    return Math.min(this.#most, Math.max(this.#before, this.#count));
+    const passed = this.#turnPage() / WINDOW_MS;
+    const rate = this.#inSecond * Math.min(TRUSTED, 1 / passed);
+    return Math.min(this.#most, Math.max(this.#before, Math.floor(rate)));
   }
 
-  #turnPage(): void {
+  get #inSecond(): number {
+    return Math.min(this.#ended, this.#written);
+  }
+
+  /** @returns how much of the window has passed, milliseconds */
+  #turnPage(): number {
     const time = monotonic();
-    if (time - this.#windowAt < WINDOW_MS) return;
-    this.#before = time - this.#windowAt < 2 * WINDOW_MS ? this.#count : 0;
-    this.#count = 0;
+    const passed = time - this.#windowAt;
+    if (passed < WINDOW_MS) return passed;
+    this.#before = passed < 2 * WINDOW_MS ? this.#inSecond : 0;
+    this.#ended = 0;
+    this.#written = 0;
     this.#windowAt = time;
+    return 0;
   }
 }

@@ -1,4 +1,4 @@
-/** The three loops that make a worker (queue, leases, upkeep), and how they stop together. */
+/** The loops that make a worker (queue, settlements of handlers, leases, upkeep), and how they stop together. */
 import { CapeError } from '../core/errors.js';
 import { within } from '../execution/clock.js';
 import type { Log } from '../log.js';
@@ -7,6 +7,7 @@ import type { ClaimLoop } from './claim-loop.js';
 import type { KeptVerdicts } from './kept-verdicts.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import type { LoopWatch } from './loop-watch.js';
+import type { SettleLoop } from './settle-loop.js';
 import type { StartRecovery } from './start-recovery.js';
 import type { Upkeep } from './upkeep.js';
 
@@ -17,6 +18,8 @@ export interface CrewParts {
   readonly workerId: string;
   readonly attempts: Attempts;
   readonly loop: ClaimLoop;
+  /** Null where the claim loop settles. */
+  readonly settling: SettleLoop | null;
   readonly keeper: LeaseKeeper;
   readonly upkeep: Upkeep;
   readonly watch: LoopWatch;
@@ -127,8 +130,8 @@ export class Crew {
 
   /** Resolves when the loop is done and everything stands still. */
   async run(): Promise<void> {
-    const { loop, keeper, upkeep, watch, attempts, workerId } = this.#parts;
-    const beside = [keeper.run(), upkeep.run()];
+    const { loop, settling, keeper, upkeep, watch, attempts, workerId } = this.#parts;
+    const beside = [keeper.run(), upkeep.run(), settling?.run()];
     watch.start();
     // A bug in one of them ends the worker: going on without renewals would be worse.
     const failed = Promise.all(beside).then(() => new Promise<never>(() => {}));
@@ -143,6 +146,7 @@ export class Crew {
       await Promise.race([attempts.allEnded(), this.#left]);
       keeper.stop();
       upkeep.stop();
+      settling?.stop();
       const still = Promise.allSettled(beside).then(() => {});
       if (!(await within(still, LAST_STATEMENT_MS))) this.#parts.disconnect();
       await still;

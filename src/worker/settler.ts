@@ -8,8 +8,8 @@ import { type Held, type Settled, type Settlement, settledOrHeld } from '../queu
 import type { Attempts } from './attempts.js';
 import { isRefusal, settleOne } from './settle-one.js';
 
-/** More at once would make one statement long without making it faster. */
-const BATCH = 500;
+/** Twice as many as are claimed at once; 2,000 were no faster. */
+const BATCH = 1000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 

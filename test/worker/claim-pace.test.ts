@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type Claim, CRASH_CAP } from '../../src/core/issue.js';
 import { ClaimPace } from '../../src/worker/claim-pace.js';
 import { Suspects } from '../../src/worker/suspects.js';
@@ -10,7 +10,10 @@ const crashed = (...crashes: number[]): Claim[] =>
   crashes.map((count, id) => ({ issue: { id, crashes: count } as Claim['issue'], attempt: 1, token: 't' }));
 
 function quick(pace: ClaimPace, count: number): void {
-  for (let n = 0; n < count; n++) pace.ended(1);
+  for (let n = 0; n < count; n++) {
+    pace.ended(1);
+    pace.written();
+  }
 }
 
 describe('how many are claimed', () => {
@@ -18,18 +21,40 @@ describe('how many are claimed', () => {
     const pace = new ClaimPace(SLOTS, 500, new Suspects());
     expect(pace.limit(nothing)).toBe(10);
     expect(pace.limit({ ...nothing, running: 7 })).toBe(3);
+    expect(pace.limit({ ...nothing, ended: 39 })).toBe(10);
+    expect(pace.limit({ ...nothing, ended: 40 })).toBe(0);
+    expect(pace.limit({ ...nothing, ended: 40 }, 1)).toBe(10);
     for (let n = 0; n < 100; n++) pace.ended(1000);
     expect(pace.limit({ ...nothing, running: 10 })).toBe(0);
   });
 
-  test('grow with what has ended within a second, by halves, up to the most', () => {
+  test('grow with what ends within a second, by halves, four times as many at first, up to the most', () => {
     const pace = new ClaimPace(SLOTS, 500, new Suspects());
     quick(pace, 20);
-    expect(pace.limit({ ...nothing, running: 10 })).toBe(15);
+    expect(pace.limit({ ...nothing, running: 10 })).toBe(45);
     quick(pace, 10_000);
     expect(pace.limit({ ...nothing, running: 10 })).toBe(255);
-    expect(pace.limit({ ...nothing, running: 10, waiting: 400 })).toBe(100);
-    expect(pace.limit({ ...nothing, running: 10, waiting: 500 })).toBe(0);
+    expect(pace.limit({ ...nothing, running: 10, waiting: 245 })).toBe(255);
+    expect(pace.limit({ ...nothing, running: 10, waiting: 246 })).toBe(0);
+    expect(pace.limit({ ...nothing, running: 10, ended: 2039 })).toBe(255);
+    expect(pace.limit({ ...nothing, running: 10, ended: 2040 })).toBe(0);
+  });
+
+  test('follow the rate, not what the first few would make of it', () => {
+    vi.useFakeTimers({ toFake: ['performance', 'hrtime'] });
+    const pace = new ClaimPace(SLOTS, 500, new Suspects());
+    quick(pace, 1);
+    vi.advanceTimersByTime(500);
+    quick(pace, 39);
+    // Forty in half a second.
+    expect(pace.limit({ ...nothing, running: 10 })).toBe(45);
+    vi.useRealTimers();
+  });
+
+  test('stay the free slots where no end can be written', () => {
+    const pace = new ClaimPace(SLOTS, 500, new Suspects());
+    for (let n = 0; n < 1000; n++) pace.ended(1);
+    expect(pace.limit(nothing)).toBe(10);
   });
 
   test('are the free slots for a command, however quick', () => {
@@ -47,6 +72,7 @@ describe('issues that a worker crashed under', () => {
     const sifted = pace.answered(crashed(0, 1, ...Array(20).fill(0)), { ...nothing, running: 4 });
     expect([sifted.begin.length, sifted.back.length]).toEqual([6, 16]);
     expect(pace.limit(nothing)).toBe(10);
+    expect(pace.limit({ ...nothing, ended: 10 })).toBe(0);
     pace.answered([], nothing);
     expect(pace.limit(nothing)).toBe(10);
     pace.answered(crashed(0), nothing);
