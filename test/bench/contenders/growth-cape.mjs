@@ -1,7 +1,6 @@
 // Claims and settles by the queue's own statements, so that it is the SQL that is measured, on a table in some state.
 // Job: { url, fill } brings it about: { history, pending, parked, directed }, rows each.
 // Job: { url, turns: [{ work, batch }] } claims and settles so many with the backlog kept as it is.
-// Job: { url, held, batch } works so many off with a snapshot open meanwhile.
 // Job: { url, renew } renews so many leases, 200 times.
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
@@ -22,9 +21,7 @@ await contend(async (job, ready) => {
   const db = connect({ url: job.url, schema: 'public', applicationName: 'bench', planner: true });
   const worker = await arrive(db);
   if (job.renew) return renew(db, sql, worker, job.renew);
-  if (job.held) await holdSnapshot(job.url);
   await ready();
-  if (job.held) return shrink(db, worker, job.held, job.batch);
   const said = {};
   for (const { work, batch } of job.turns) said[`by${batch}`] = await laps(db, sql, worker, work, batch);
   return said;
@@ -57,12 +54,6 @@ async function arrive(db) {
   const self = { ...worker, host: 'bench', machine: 'bench', pid: process.pid, pidStart: '0', version: '0', slots: 1 };
   await register(db, { ...self, logDir: null });
   return worker;
-}
-
-/** What a backup does. It ends with the process. */
-async function holdSnapshot(url) {
-  const other = postgres(url, { max: 1, onnotice: () => {} });
-  await other.unsafe('begin isolation level repeatable read; select 1');
 }
 
 /** A loop like the worker's: settles what the turn before has claimed. */
@@ -123,23 +114,6 @@ async function fillUp(sql, count) {
     await tx`set local session_replication_role = replica`;
     await tx`insert into cape_issues (description) select 'issue ' || n from generate_series(1, ${count}) n`;
   });
-}
-
-/** Rates of the first and the last twentieth as well. */
-async function shrink(db, worker, work, batch) {
-  const turn = looper(db, worker);
-  const part = work / 20;
-  const times = [performance.now()];
-  let claimed = 0;
-  while (claimed < work) {
-    const got = await turn(batch);
-    if (got === 0) throw new Error(`only ${claimed} of ${work} were found`);
-    claimed += got;
-    while (claimed >= part * times.length) times.push(performance.now());
-  }
-  await turn(0);
-  const rateOf = (index) => part / ((times[index + 1] - times[index]) / 1000);
-  return { first: rateOf(0), last: rateOf(19) };
 }
 
 async function renew(db, sql, worker, count) {

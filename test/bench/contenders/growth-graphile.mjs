@@ -1,13 +1,13 @@
 // graphile-worker's claims and completions on a backlog. Job: { url, fill: pending } brings it about;
 // { url, work, concurrency } adds so many and works so many off; or, with `dead`, adds none and has so many others worked
-// off before, under a snapshot held open.
+// off before, under a snapshot held open, and `warm` of its own, which count for nothing.
 
 import { Logger, run, runMigrations } from 'graphile-worker-17';
 import postgres from 'postgres';
 import { contend } from './contend.mjs';
 import { graphilePreset } from './graphile-preset.mjs';
 
-await contend(async ({ url, fill, dead = 0, work, concurrency }, ready) => {
+await contend(async ({ url, fill, dead = 0, warm = 0, work, concurrency }, ready) => {
   const preset = graphilePreset({ url, Logger, tuned: true, concurrency });
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   if (fill) {
@@ -34,8 +34,8 @@ await contend(async ({ url, fill, dead = 0, work, concurrency }, ready) => {
   });
   const task = () => {
     calls += 1;
-    if (calls === 1) began = performance.now();
-    if (calls === work) ended(performance.now());
+    if (calls === warm + 1) began = performance.now();
+    if (calls === warm + work) ended(performance.now());
   };
   await run({ preset, taskList: { task } });
   return { rate: work / (((await all) - began) / 1000) };
