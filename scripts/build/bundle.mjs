@@ -58,14 +58,17 @@ export async function bundle(esbuild, root, fresh) {
     // Of what stays outside: import() has no meaning in a script that is run from its text, as launcher.cjs does it.
     supported: { 'dynamic-import': false },
   };
+  const script = {
+    ...cjs,
+    banner: { js: `const __programUrl = require('node:url').pathToFileURL(__filename).href;` },
+    define: { 'import.meta.url': '__programUrl' },
+  };
   await Promise.all([
     esbuild.build({
       ...shared,
-      ...cjs,
+      ...script,
       entryPoints: [join(root, 'src', 'http', 'server.ts')],
       outfile: join(fresh, 'cli', 'server.cjs'),
-      banner: { js: `const __programUrl = require('node:url').pathToFileURL(__filename).href;` },
-      define: { 'import.meta.url': '__programUrl' },
     }),
     esbuild.build({
       ...shared,
@@ -80,8 +83,10 @@ export async function bundle(esbuild, root, fresh) {
     }),
     esbuild.build({
       ...shared,
-      ...{ entryPoints: [join(root, 'src', 'execution', 'keeper.ts')], format: 'esm', allowOverwrite: true },
-      outfile: join(fresh, 'execution', 'keeper.js'),
+      ...script,
+      // No module: that is loaded by Node's thread pool, and each fork of the keeper would copy its threads' stacks.
+      entryPoints: [join(root, 'src', 'execution', 'keeper.ts')],
+      outfile: join(fresh, 'execution', 'keeper.cjs'),
     }),
   ]);
   copyFileSync(join(root, 'src', 'cli', 'launcher.cjs'), join(fresh, 'cli', 'main.js'));

@@ -6,7 +6,7 @@ import { groupAlive, hasProc, membersOf, stateOf } from './processes.js';
 import type { HelperRecord, ProcessIdentity } from './spec.js';
 import { carriesKeeper } from './sweep.js';
 
-/** A file of the built program, from dist/cli as from dist/execution; the tests run from the source, without a keeper.js. */
+/** A file of the built program, from dist/cli as from dist/execution; the tests run from the source, without a keeper.cjs. */
 export function builtFile(name: string): string {
   const dist = import.meta.url.endsWith('.ts') ? '../../dist' : '..';
   return fileURLToPath(new URL(`${dist}/execution/${name}`, import.meta.url));

@@ -25,7 +25,7 @@ const WORKER = 'cli/program.cjs';
 const CUTS: Record<Fence, readonly Cut[]> = {
   'self-fencing': [
     {
-      files: [WORKER, 'execution/keeper.js'],
+      files: [WORKER, 'execution/keeper.cjs'],
       what: /return \w+\.mono > deadline\.mono \|\| \w+\.boot > deadline\.boot;/,
       by: 'return false;',
     },

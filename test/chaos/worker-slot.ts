@@ -85,7 +85,7 @@ export class WorkerSlot {
   }
 
   keeper(): number | null {
-    return this.pid === null ? null : childOf(this.pid, 'keeper.js');
+    return this.pid === null ? null : childOf(this.pid, 'keeper.cjs');
   }
 
   warden(): number | null {

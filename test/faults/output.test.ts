@@ -26,7 +26,7 @@ function keeperOf(worker: number): number {
   const parent = (pid: string) => /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   const isKeeper = (pid: string) => {
     try {
-      return parent(pid) === String(worker) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('keeper.js');
+      return parent(pid) === String(worker) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('keeper.cjs');
     } catch {
       return false; // gone while we looked
     }

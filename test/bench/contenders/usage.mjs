@@ -26,7 +26,7 @@ export function cpuOf(pid) {
 
 /** The child of a worker that is Node as well. */
 export function keeperOf(worker) {
-  return childrenOf(worker).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('keeper.js')) ?? null;
+  return childrenOf(worker).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('keeper.cjs')) ?? null;
 }
 
 function childrenOf(parent) {
