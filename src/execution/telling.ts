@@ -17,8 +17,8 @@ export class Telling {
 
   /**
    * @param aboutToEnd how many commands may end in a moment: those that wait to be started, and those that were just now.
-   *   While they are more than have ended, ends wait for them: we are at work, and no slot stands empty for it. Where
-   *   commands take their time there are none, and each end is told at once.
+   *   While they are more than half of those that have ended, ends wait for them: a third of the slots keeps us at work
+   *   for longer than a statement takes. Where commands take their time there are none, and each end is told at once.
    */
   constructor(write: (messages: readonly FromKeeper[]) => void, aboutToEnd: () => number) {
     this.#write = write;
@@ -30,7 +30,7 @@ export class Telling {
     this.#unsaid.push(message);
     if (message.t === 'ended') this.#ends += 1;
     // Nobody waits to hear that a command has begun.
-    const patient = message.t === 'started' || (message.t === 'ended' && !hurry && this.#ends < this.#aboutToEnd());
+    const patient = message.t === 'started' || (message.t === 'ended' && !hurry && this.#ends < 2 * this.#aboutToEnd());
     if (patient) this.#late ??= setTimeout(() => this.flush(), LATE_MS);
     else this.#soon ??= setImmediate(() => this.flush());
   }
