@@ -67,8 +67,7 @@ export class ControlGroups {
     if (this.base === null || this.#stuck) return null;
     const folder = join(this.base, groupName(this.#token, ++this.#made));
     try {
-      mkdirSync(folder);
-      moveInto(folder);
+      makeAndEnter(folder);
       return folder;
     } catch (error) {
       this.#say(error);
@@ -93,5 +92,17 @@ export class ControlGroups {
     if (this.#complained) return;
     this.#complained = true;
     this.#complain(`commands run without a control group of their own: ${messageOf(error)}`);
+  }
+}
+
+/** Another keeper of this worker removes what is empty when it comes up: once, so a second try is enough. */
+function makeAndEnter(folder: string): void {
+  mkdirSync(folder);
+  try {
+    moveInto(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(folder);
+    moveInto(folder);
   }
 }

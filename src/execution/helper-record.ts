@@ -6,7 +6,7 @@ import type { HelperRecord } from './spec.js';
 
 const processSchema = z.object({ pid: z.int().positive(), start: z.string() });
 
-const recordSchema = z.object({
+const oneSchema = z.object({
   // Looked for in the environment of all processes: an empty one, or one of two lines, would find strangers.
   token: z.string().regex(/^[\w-]{8,64}$/),
   groupsFile: z.string(),
@@ -16,6 +16,10 @@ const recordSchema = z.object({
   machine: z.string().nullable().optional(),
   graceMs: z.number().min(0).max(600_000),
   controlGroup: z.string().nullable().optional(),
+});
+
+const recordSchema = oneSchema.extend({
+  others: z.array(oneSchema).optional(),
 }) satisfies z.ZodType<HelperRecord>;
 
 export interface FoundRecord {

@@ -1,4 +1,4 @@
-/** The worker's Executor: hands commands to a keeper process and turns what it tells into Outcomes. */
+/** Hands commands to one keeper process and turns what it tells into Outcomes. */
 import { messageOf } from '../core/errors.js';
 import { Condition } from '../log/condition.js';
 import type { Log } from '../log.js';
@@ -27,12 +27,7 @@ export interface ExecutorOptions {
   readonly keeperNodeArgs?: readonly string[];
 }
 
-/** Starts no process yet: the keeper comes with the first command. */
-export function createExecutor(options: ExecutorOptions): Executor {
-  return new KeeperExecutor(options);
-}
-
-class KeeperExecutor implements Executor {
+export class KeeperExecutor implements Executor {
   helpers: HelperRecord | null = null;
   onHelpers: ((helpers: HelperRecord | null) => void) | null = null;
   onOutput: Executor['onOutput'] = null;
@@ -55,6 +50,11 @@ class KeeperExecutor implements Executor {
       'the output of commands can not be written to its files; they run on, and only its end is kept',
       'the output of commands is written to its files again',
     );
+  }
+
+  /** How many runs it has in hand. */
+  get running(): number {
+    return this.#runs.size;
   }
 
   start(spec: CommandSpec, until: Deadline): Run {

@@ -106,10 +106,11 @@ function believedGroup({ record: { controlGroup }, folder }: FoundRecord): strin
 
 /** The given record and those on disk; the latter are newer, since a warden may have been replaced since. */
 async function allRecords(given: HelperRecord | null, stateDir: string | undefined): Promise<FoundRecord[]> {
+  const told = given ? [given, ...(given.others ?? [])] : [];
   const folders = stateDir ? await keeperFolders(stateDir) : [];
-  if (given) folders.push(dirname(given.groupsFile));
+  folders.push(...told.map(({ groupsFile }) => dirname(groupsFile)));
   const machine = machineIdentity();
-  const records = new Map<string, FoundRecord>(given ? [[given.token, { record: given, folder: null }]] : []);
+  const records = new Map<string, FoundRecord>(told.map((record) => [record.token, { record, folder: null }]));
   for (const found of await Promise.all(folders.map(readRecord))) {
     // Of another boot, or another container with the same folder: its pids say nothing here.
     if (found && isOf(found.record, machine)) records.set(found.record.token, found);

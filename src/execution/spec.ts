@@ -56,8 +56,8 @@ export interface Run {
 }
 
 /**
- * Runs commands in contained process trees. One per worker. The helper process behind it is started with the first
- * command and leaves after a minute without any.
+ * Runs commands in contained process trees. One per worker. The helper processes behind it are started with the first
+ * command, or when there is more to do, and leave after a minute without any.
  */
 export interface Executor {
   /** Starts a command. It is ended as `interrupted` when `until` passes without a `confirm` that names a later one. */
@@ -93,6 +93,8 @@ export interface HelperRecord {
   readonly graceMs: number;
   /** The folder of the runs' control groups, `cape-<token>-<n>`. Missing, or null: they have none. */
   readonly controlGroup?: string | null | undefined;
+  /** Those of the same worker's other keepers. Missing where it has one. */
+  readonly others?: readonly HelperRecord[] | undefined;
 }
 
 /** A process, told apart from any later one with its pid. */

@@ -9,7 +9,7 @@ import { programVersion } from '../db/migration-files.js';
 import { secretsOf } from '../db/url.js';
 import { restamp } from '../events/restamp.js';
 import { within } from '../execution/clock.js';
-import { createExecutor } from '../execution/keeper-client.js';
+import { createExecutor } from '../execution/keepers.js';
 import { machineIdentity } from '../execution/machine.js';
 import { endOrphans } from '../execution/recover.js';
 import { makeFolder } from '../folders.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { after, now } from '../../src/execution/clock.js';
-import { createExecutor, type ExecutorOptions } from '../../src/execution/keeper-client.js';
+import { createExecutor, type KeepersOptions } from '../../src/execution/keepers.js';
 import { identify, isAlive } from '../../src/execution/processes.js';
 import type { CommandSpec, Deadline, Executor, ProcessIdentity, Run } from '../../src/execution/spec.js';
 
@@ -59,7 +59,7 @@ export function far(): Deadline {
   return after(now(), 600_000);
 }
 
-export function bench(options: Partial<ExecutorOptions> = {}): Bench {
+export function bench(options: Partial<KeepersOptions> = {}): Bench {
   const dir = tempDir();
   const logged: string[] = [];
   const keep = (line: string) => logged.push(line);
