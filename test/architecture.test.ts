@@ -9,7 +9,8 @@ const src = join(root, 'src');
 /** From the bottom up. Rooms of one layer do not see each other; each sees every layer below and itself. */
 const LAYERS = [
   // folders: how log, db, execution and worker all make a folder, so it lies below them.
-  ['core', 'folders'],
+  // wakes: where log, db and worker join their timers, which they can do in one place only.
+  ['core', 'folders', 'wakes'],
   ['config', 'log'],
   ['db'],
   ['events'],

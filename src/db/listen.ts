@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../core/errors.js';
+import { EARLY, wakeWithin } from '../wakes.js';
 import { type ConnectOptions, quoteName, serversOf } from './connect.js';
 import { ConnectionError } from './failure.js';
 import type { Servers } from './servers.js';
@@ -81,8 +82,8 @@ class SteadyListener implements Listener {
   #session: Session | null = null;
   /** All that are open: beside it the one that says a first token. */
   readonly #open = new Set<Session>();
-  #timer: NodeJS.Timeout | undefined;
-  /** What the timer is to do; null while that is being done. */
+  #callOff = () => {};
+  /** What is to be done then; null while that is being done. */
   #next: (() => Promise<void>) | null = null;
   #heard: ((token: string) => void) | null = null;
   #hears = false;
@@ -120,7 +121,7 @@ class SteadyListener implements Listener {
   async close(): Promise<void> {
     this.#closing.abort(new ConnectionError('CLOSED', 'the listener was closed'));
     this.#hears = false;
-    clearTimeout(this.#timer);
+    this.#callOff();
     await Promise.all([...this.#open].map((session) => session.close()));
   }
 
@@ -184,19 +185,22 @@ class SteadyListener implements Listener {
 
   async #prove(session: Session, speaker: Session): Promise<void> {
     const token = randomUUID();
+    let late: NodeJS.Timeout | undefined;
     const heard = new Promise<boolean>((resolve) => {
       // The connection keeps the process alive for as long as anybody wants the answer.
-      setTimeout(resolve, this.#times.proofMs, false).unref();
+      late = setTimeout(resolve, this.#times.proofMs, false).unref();
       this.#heard = (said) => {
         if (said === token) resolve(true);
       };
     });
     await speaker.query('select pg_notify($1, $2)', [this.#proofChannel, token]);
     const hears = await heard;
+    clearTimeout(late);
     if (!this.#isCurrent(session)) return;
     this.#hears = hears;
     this.#tell(hears ? { hears } : { hears, why: null });
-    this.#schedule(this.#times.everyMs, () => this.#proveAgain(session));
+    const { everyMs } = this.#times;
+    this.#schedule(everyMs, () => this.#proveAgain(session), everyMs * EARLY);
   }
 
   /**
@@ -237,13 +241,13 @@ class SteadyListener implements Listener {
     this.#hurried = false;
   }
 
-  #schedule(ms: number, what: () => Promise<void>): void {
-    clearTimeout(this.#timer);
+  #schedule(ms: number, what: () => Promise<void>, early = 0): void {
+    this.#callOff();
     if (this.#closing.signal.aborted) return;
     this.#next = what;
-    this.#timer = setTimeout(() => {
+    this.#callOff = wakeWithin({ from: ms - early, until: ms }, () => {
       this.#next = null;
       void what();
-    }, ms);
+    });
   }
 }

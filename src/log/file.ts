@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { messageOf } from '../core/errors.js';
 import { makeFolder } from '../folders.js';
+import { wakeEvery } from '../wakes.js';
 
 export interface LogFileOptions {
   readonly dir: string;
@@ -19,7 +20,7 @@ export interface LogFileOptions {
   readonly maxDays: number;
   /** Told once when the file can't be written, and once when it can again. */
   readonly say: (line: string) => void;
-  /** How often a broken or removed file is looked after, milliseconds. */
+  /** How often a broken or removed file is looked after, milliseconds; half as often where nothing else wakes the process. */
   readonly lookMs?: number;
 }
 
@@ -41,7 +42,7 @@ export class LogFile extends Writable {
   #broken = false;
   #lines = '';
   #due: NodeJS.Immediate | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #stopLooking = () => {};
 
   constructor(options: LogFileOptions) {
     super({ decodeStrings: false });
@@ -57,8 +58,7 @@ export class LogFile extends Writable {
       if (!FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
       this.#fail(error);
     }
-    this.#timer = setInterval(() => void this.#look(), lookMs);
-    this.#timer.unref();
+    this.#stopLooking = wakeEvery({ from: lookMs, until: 2 * lookMs }, () => void this.#look());
   }
 
   /** The lines of one turn of the loop go out together: the rotation's look at date and size took longer than the line. */
@@ -83,7 +83,7 @@ export class LogFile extends Writable {
 
   /** The stream's own end says when the last line is on disk; a disk that hangs must not keep the worker. */
   override _final(done: () => void): void {
-    clearInterval(this.#timer);
+    this.#stopLooking();
     this.#writeOut();
     if (!this.#stream) {
       done();

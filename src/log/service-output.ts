@@ -18,6 +18,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { messageOf } from '../core/errors.js';
+import { wakeEvery } from '../wakes.js';
 
 export interface ServiceOutputOptions {
   /** The worker's log folder. */
@@ -29,7 +30,7 @@ export interface ServiceOutputOptions {
   readonly say: (line: string) => void;
   /** Descriptors of the two, for tests. */
   readonly descriptors?: Readonly<Record<OutputStream, number>>;
-  /** How often is looked, milliseconds. */
+  /** How often is looked, milliseconds; half as often where nothing else wakes the process. */
   readonly lookMs?: number;
 }
 
@@ -63,9 +64,7 @@ export function keepOutputSmall(options: ServiceOutputOptions): () => void {
     }
   };
   look();
-  const timer = setInterval(look, lookMs);
-  timer.unref();
-  return () => clearInterval(timer);
+  return wakeEvery({ from: lookMs, until: 2 * lookMs }, look);
 }
 
 /** Nothing is written by this process meanwhile: its writes to a file are synchronous, and so is this. */

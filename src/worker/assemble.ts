@@ -204,6 +204,7 @@ export function assemble(
   const neighbours = new Neighbours(leases, base.machine, instance, delivery, log, onRescued);
   const recovery = new StartRecovery({
     ...{ delivery, dir, instance, neighbours, outage, previous: base.previous, trees: base.trees },
+    onRemembered: () => upkeep.hurry(),
   });
   const upkeep = new Upkeep({
     ...{ db: leases, neighbours, outage, log, intervalMs, logDir: tools.logDir, issueLogDays: config.issueLogDays },

@@ -165,7 +165,8 @@ export class ClaimLoop {
       gate.nextAt(time),
       unclear.nextAt,
     );
-    if (!this.#finished()) await bell.sleep(next - monotonic());
+    const early = Math.max(0, next - this.#lookout.pollFrom);
+    if (!this.#finished()) await bell.sleep(next - monotonic(), early);
   }
 
   /** How many issues may be claimed now. @param limit by the pace */

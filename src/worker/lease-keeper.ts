@@ -7,6 +7,7 @@ import { failureOf } from '../db/failure.js';
 import { after, isPast, monotonic, now } from '../execution/clock.js';
 import type { Deadline } from '../execution/spec.js';
 import { beat, type Renewed } from '../queue/lease.js';
+import { EARLY } from '../wakes.js';
 import type { Attempts } from './attempts.js';
 import { type Outage, pauseBeforeTry, SCOUT_PAUSE_MS } from './outage.js';
 import type { WaitingMark } from './waiting-mark.js';
@@ -82,7 +83,10 @@ export class LeaseKeeper {
   /** Resolves when stopped. */
   async run(): Promise<void> {
     try {
-      while (!this.#stopped) await this.#bell.sleep(await this.#beat());
+      while (!this.#stopped) {
+        const ms = await this.#beat();
+        await this.#bell.sleep(ms, ms * EARLY);
+      }
     } finally {
       this.#over = true;
       clearInterval(this.#guarding);

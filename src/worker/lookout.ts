@@ -25,6 +25,7 @@ export class Lookout {
   #due = true;
   /** Counts the calls of `look`: one that comes while a claim is under way tells of rows which that claim can't see. */
   #looks = 0;
+  #pollFrom = 0;
   #pollAt = 0;
   #hint: ClaimHint = START;
   #hintUntil = 0;
@@ -37,7 +38,12 @@ export class Lookout {
     return this.#due;
   }
 
-  /** When the queue is looked at without any word of it, on the monotonic clock. */
+  /** From when on the queue is looked at without any word of it, on the monotonic clock, where the process is awake. */
+  get pollFrom(): number {
+    return this.#pollFrom;
+  }
+
+  /** When it is looked at in any case. */
   get pollAt(): number {
     return this.#pollAt;
   }
@@ -56,7 +62,7 @@ export class Lookout {
 
   /** Notifications may be missed, the clock is not: the queue itself is the truth. */
   poll(time: number): void {
-    if (time < this.#pollAt) return;
+    if (time < this.#pollFrom) return;
     this.#restartPoll(time);
     this.again();
   }
@@ -85,6 +91,7 @@ export class Lookout {
   }
 
   #restartPoll(time: number): void {
-    this.#pollAt = time + this.#pollMs * (0.9 + 0.2 * Math.random());
+    this.#pollFrom = time + this.#pollMs * 0.9;
+    this.#pollAt = time + this.#pollMs * (0.95 + 0.1 * Math.random());
   }
 }

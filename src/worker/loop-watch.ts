@@ -4,6 +4,7 @@
  * it waits for many times as long as a loop may rest and its statements may take; and it excuses a loop where a restart
  * would cost something.
  */
+import { wakeEvery } from '../wakes.js';
 
 export interface WatchedLoop {
   /** For people. */
@@ -16,6 +17,7 @@ export interface WatchedLoop {
   excused?(): boolean;
 }
 
+/** At least; twice that where nothing else wakes the process. */
 const LOOK_EVERY_MS = 15_000;
 /** Each statement has a deadline of 15 s at most. */
 const PATIENCE_MS = 600_000;
@@ -25,7 +27,7 @@ export class LoopWatch {
   readonly #onStuck: (name: string | null) => void;
   readonly #everyMs: number;
   readonly #still = new Map<WatchedLoop, { turns: number; looks: number }>();
-  #timer: NodeJS.Timeout | undefined;
+  #stop = () => {};
 
   /** @param onStuck told at each look which loop is stuck, null where none is */
   constructor(loops: readonly WatchedLoop[], onStuck: (name: string | null) => void, everyMs = LOOK_EVERY_MS) {
@@ -35,11 +37,11 @@ export class LoopWatch {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.look(), this.#everyMs).unref();
+    this.#stop = wakeEvery({ from: this.#everyMs, until: 2 * this.#everyMs }, () => this.look());
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#stop();
   }
 
   look(): void {

@@ -21,6 +21,8 @@ export interface StartRecoveryParts {
   readonly neighbours: Neighbours;
   /** The process that had this worker id before. */
   readonly previous: WorkerRow | null;
+  /** The neighbours have one more, which upkeep is to look at again and again. */
+  readonly onRemembered: () => void;
   readonly outage: Outage;
 }
 
@@ -71,13 +73,14 @@ export class StartRecovery {
 
   /** Resolves when the predecessor's attempts are released as far as they can be now. */
   async #recover(stop: AbortSignal): Promise<void> {
-    const { trees, neighbours, previous } = this.#parts;
+    const { trees, neighbours, previous, onRemembered } = this.#parts;
     await within(trees, TREES_MS);
     const left = await this.#deliver();
     await trees; // or two would end the same commands: to some programs a second SIGTERM means "now"
     if (stop.aborted) return;
     if (previous) neighbours.remember(previous);
     await neighbours.check().catch((error) => passing(error)); // upkeep does it again
+    if (previous) onRemembered();
     if (left > 0) void this.#deliverAgain(stop);
   }
 

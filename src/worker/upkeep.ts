@@ -5,6 +5,7 @@ import { monotonic } from '../execution/clock.js';
 import type { Log } from '../log.js';
 import { promote } from '../queue/promote.js';
 import { pruneHistory } from '../queue/prune.js';
+import { EARLY } from '../wakes.js';
 import type { Neighbours } from './neighbours.js';
 import { type Outage, pauseBeforeTry } from './outage.js';
 import { pruneIssueLogs, pruneVerdicts } from './prune.js';
@@ -32,19 +33,36 @@ const PROMOTE_LIMIT = 1000;
 const PROMOTE_EVERY_MS = 250;
 /** Looking whether neighbours live costs no query. */
 const NEIGHBOURS_MS = 1000;
-/** The same where there are none: whoever is alone has nothing to look at, and is not to wake for it. */
-const ALONE_MS = 5000;
 const PRUNE_MS = 3_600_000;
 /** Between two batches of old events and attempts. */
 const PRUNE_BATCH_MS = 100;
+
+/** On the monotonic clock: what the process need not be woken for before `until`, and what is done from `from` on if it is awake. */
+interface Due {
+  readonly from: number;
+  readonly until: number;
+}
+
+const AT_ONCE: Due = { from: 0, until: 0 };
+
+/** Before that there is nothing to be found. */
+function exactlyIn(ms: number): Due {
+  const at = monotonic() + ms;
+  return { from: at, until: at };
+}
+
+function regularlyIn(ms: number): Due {
+  const time = monotonic();
+  return { from: time + ms * (1 - EARLY), until: time + ms };
+}
 
 export class Upkeep {
   readonly #parts: UpkeepParts;
   readonly #bell = new Bell();
   #stopped = false;
   #tries = 0;
-  #promoteAt = 0;
-  #rescueAt = 0;
+  #promotion = AT_ONCE;
+  #rescue = AT_ONCE;
   #checkAt = 0;
   #pruneAt: number;
   #historyAt: number;
@@ -61,9 +79,14 @@ export class Upkeep {
 
   /** A row was parked, or may have been: promotion is due in `ms` at the latest. */
   promoteIn(ms = PROMOTE_EVERY_MS): void {
-    const at = monotonic() + ms;
-    if (at >= this.#promoteAt) return;
-    this.#promoteAt = at;
+    const due = exactlyIn(ms);
+    if (due.until >= this.#promotion.until) return;
+    this.#promotion = due;
+    this.#bell.ring();
+  }
+
+  /** Somebody is to be looked after who was not known before. */
+  hurry(): void {
     this.#bell.ring();
   }
 
@@ -80,32 +103,40 @@ export class Upkeep {
           this.#parts.outage.over('the upkeep');
           this.#tries = 0;
         }
-        const next = Math.min(this.#promoteAt, this.#rescueAt, this.#checkAt, this.#pruneAt, this.#historyAt);
-        await this.#bell.sleep(next - monotonic());
+        await this.#rest();
       } catch (error) {
         const failure = failureOf(error);
         if (failure.code === null) throw error; // not the database's: a bug of ours
         this.#parts.outage.failed('the upkeep', failure, () => this.#bell.ring());
-        this.#promoteAt = 0;
+        this.#promotion = AT_ONCE;
         this.#tries += 1;
         await this.#bell.sleep(pauseBeforeTry(this.#tries, Math.random()));
       }
     }
   }
 
+  async #rest(): Promise<void> {
+    // Whoever is alone has nothing to look at, and is not to wake for it.
+    const checkAt = this.#parts.neighbours.alone ? Number.POSITIVE_INFINITY : this.#checkAt;
+    const until = Math.min(this.#promotion.until, this.#rescue.until, checkAt, this.#pruneAt, this.#historyAt);
+    const from = Math.min(this.#promotion.from, this.#rescue.from, until);
+    await this.#bell.sleep(until - monotonic(), until - from);
+  }
+
   /** @returns true where the database was asked and has answered: most rounds only look whether neighbours live */
   async #step(): Promise<boolean> {
     const { rescuer, neighbours, intervalMs } = this.#parts;
     const time = monotonic();
-    const asks = time >= Math.min(this.#promoteAt, this.#rescueAt);
-    if (time >= this.#promoteAt) await this.#promote();
-    if (time >= this.#rescueAt) {
+    const asks = time >= Math.min(this.#promotion.from, this.#rescue.from);
+    if (time >= this.#promotion.from) await this.#promote();
+    if (time >= this.#rescue.from) {
       await neighbours.refresh();
       await rescuer.look();
-      this.#rescueAt = monotonic() + Math.min(intervalMs, Math.max(100, rescuer.nextMs));
+      const ripeMs = Math.max(100, rescuer.nextMs);
+      this.#rescue = ripeMs < intervalMs ? exactlyIn(ripeMs) : regularlyIn(intervalMs);
     }
-    if (time >= this.#checkAt) {
-      this.#checkAt = monotonic() + (neighbours.alone ? ALONE_MS : NEIGHBOURS_MS);
+    if (time >= this.#checkAt && !neighbours.alone) {
+      this.#checkAt = monotonic() + NEIGHBOURS_MS;
       // Not waited for: the dead one's helpers may take their grace, and promotion goes on meanwhile.
       void neighbours.check().catch((error) => this.#parts.log.debug(`neighbours: ${failureOf(error).message}`));
     }
@@ -117,11 +148,11 @@ export class Upkeep {
   async #promote(): Promise<void> {
     const { intervalMs } = this.#parts;
     // What is parked while the answer is under way may bring this forward (`promoteIn`).
-    this.#promoteAt = monotonic() + intervalMs;
+    this.#promotion = regularlyIn(intervalMs);
     const { promoted, nextMs } = await promote(this.#parts.db, PROMOTE_LIMIT);
     if (promoted > 0) this.#parts.onPromoted();
-    const wait = promoted === PROMOTE_LIMIT ? 0 : Math.min(nextMs ?? Number.POSITIVE_INFINITY, intervalMs);
-    this.#promoteAt = Math.min(this.#promoteAt, monotonic() + Math.max(0, wait));
+    const due = exactlyIn(promoted === PROMOTE_LIMIT ? 0 : Math.max(0, nextMs ?? Number.POSITIVE_INFINITY));
+    if (due.until < this.#promotion.until) this.#promotion = due;
   }
 
   async #pruneHistory(): Promise<void> {

@@ -1,4 +1,5 @@
 /** Sleeping that can be ended: everything that waits in a worker waits here, so that stopping is never late. */
+import { wakeWithin } from '../wakes.js';
 
 /** A bell that one sleeper listens to. A ring while nobody sleeps is kept for the next sleep. */
 export class Bell {
@@ -10,16 +11,19 @@ export class Bell {
     this.#wake?.();
   }
 
-  /** Resolves at the next ring, or after `ms`, whichever comes first; at once where one was missed. */
-  async sleep(ms: number): Promise<void> {
+  /**
+   * Resolves at the next ring, or after `ms`, whichever comes first; at once where one was missed.
+   * @param early so much before that it may also come, where the process wakes for something else
+   */
+  async sleep(ms: number, early = 0): Promise<void> {
     if (this.#rung || !(ms > 0)) {
       // Never back without a turn of the event loop: a caller whose deadlines are all past would starve the process.
       await new Promise((done) => setImmediate(done));
     } else {
       await new Promise<void>((done) => {
-        const timer = setTimeout(done, Math.min(ms, 2 ** 31 - 1));
+        const callOff = wakeWithin({ from: ms - early, until: ms }, done);
         this.#wake = () => {
-          clearTimeout(timer);
+          callOff();
           done();
         };
       });
