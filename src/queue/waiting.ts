@@ -16,8 +16,10 @@ export const WAITING_SECONDS = 60;
  */
 export async function markWaiting(db: Queryable, instance: string): Promise<string> {
   await db.query(MARK, [instance, WAITING_SECONDS]);
-  // A statement of its own, after the mark's commit: a number taken with the mark would miss the inserters in between.
-  const [row] = await db.query<{ horizon: string }>(`select pg_snapshot_xmax(pg_current_snapshot())::text as horizon`);
+  // A statement of its own, after the mark's commit: a number taken with the mark would miss the inserters in between. And
+  // a number that is used up: the xmax of a snapshot is only behind the last that ended, which may be the mark itself,
+  // with an inserter that saw no mark still running behind it.
+  const [row] = await db.query<{ horizon: string }>(`select pg_current_xact_id()::text as horizon`);
   return row?.horizon ?? '0';
 }
 

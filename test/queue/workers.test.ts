@@ -186,4 +186,25 @@ describe('waking', () => {
     expect(await ear.settled()).toEqual([]);
     await ear.close();
   });
+
+  test('an inserter that began while the mark was being written is waited for too', async () => {
+    const worker = await actor(t.db);
+    await t.sql`update cape_workers set waiting_until = null`;
+    let marked = Promise.resolve('');
+    await t.sql.begin(async (inserter) => {
+      await t.sql.begin(async (holder) => {
+        await holder`select from cape_workers where id = ${worker.id} for update`;
+        marked = markWaiting(t.db, worker.instance);
+        await until(
+          async () =>
+            (
+              await t.sql`select from pg_stat_activity where datname = current_database() and wait_event = 'transactionid'`
+            ).length,
+        );
+        await inserter`insert into cape_issues (description) values ('in silence')`;
+      });
+      expect(await writersOlderThan(t.db, await marked)).toBe(true);
+    });
+    await until(async () => !(await writersOlderThan(t.db, await marked)));
+  });
 });
