@@ -1,6 +1,7 @@
 /**
  * The mark of an idle worker. Inserts notify only while some worker carries one: a NOTIFY takes a lock on the whole
- * server, and with one in every insert two thirds of the insert rate are gone.
+ * server, and with one in every insert two thirds of the insert rate are gone. How inserters learn of it without a query:
+ * migrations/011_waking.sql.
  */
 import type { Queryable } from '../db/connect.js';
 

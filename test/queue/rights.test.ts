@@ -61,7 +61,7 @@ const FORBIDDEN = [
   'alter function cape_deleted() rename to mine',
   `create or replace function cape_deleted() returns trigger language plpgsql as 'begin return null; end'`,
   'create index on cape_issues (description)',
-  'create trigger mine after insert on cape_issues for each statement execute function cape_wake()',
+  'create trigger mine after insert on cape_issues for each statement execute function cape_events_told()',
   'drop trigger cape_deleted on cape_issues',
   'drop table cape_issues',
   'truncate cape_issues',
@@ -73,6 +73,9 @@ const FORBIDDEN = [
   'update cape_identity set id = gen_random_uuid()',
   'delete from cape_workers',
   `select setval('cape_issues_id_seq', 1)`,
+  `select nextval('cape_marks')`,
+  `select setval('cape_marks_over', 1)`,
+  'select cape_wake_waiting()',
   'select * from other_program.secrets',
   `select cape_end_lease(1, 'x')`,
   `select cape_tell(1, 1, 1, 'x', null)`,
@@ -153,7 +156,7 @@ describe('a role that was granted nothing', () => {
     ['cape_truncated', 'after truncate on mine for each statement'],
     ['cape_new_issue', 'before insert on mine for each row'],
     ['cape_by_hand', 'before update on mine for each row'],
-    ['cape_wake', 'after insert on mine for each statement'],
+    ['cape_marked', 'after insert on mine for each row'],
     ['cape_wake_again', 'after update on mine for each row'],
     ['cape_events_told', 'after insert on mine for each statement'],
   ])('may not hang %s on a table of its own', async (name, when) => {
@@ -207,6 +210,7 @@ test('inserts, and edits by hand, set off the triggers for whoever may make them
 });
 
 test('whatever the search path of an inserter finds first, the triggers call what they mean', async () => {
+  await actor(t.db);
   await t.sql.unsafe(`
     create schema trap;
     create function trap.caught() returns boolean language plpgsql as 'begin raise exception ''caught''; end';
@@ -229,6 +233,23 @@ test('whatever the search path of an inserter finds first, the triggers call wha
     create function trap.format(text, varchar) returns text language sql as 'select trap.caught()::text';
     create operator trap.> (leftarg = timestamptz, rightarg = timestamptz, function = trap.later);
     create operator trap.+ (leftarg = int, rightarg = int, function = trap.more);
+    create function trap.nextval(regclass) returns bigint language sql as 'select trap.caught()::int::bigint';
+    create function trap.setval(regclass, bigint) returns bigint language sql as 'select trap.caught()::int::bigint';
+    create function trap.pg_sequence_last_value(regclass) returns bigint language sql as 'select trap.caught()::int::bigint';
+    create function trap.pg_current_xact_id() returns xid8 language sql as 'select trap.caught(); select null::xid8';
+    create function trap.set_config(text, text, boolean) returns text language sql as 'select trap.caught()::text';
+    create function trap.current_setting(text, boolean) returns text language sql as 'select trap.caught()::text';
+    create function trap.current_database() returns name language sql as 'select trap.caught()::text::name';
+    create function trap.same(bigint, bigint) returns boolean language sql as 'select trap.caught()';
+    create function trap.same(oid, oid) returns boolean language sql as 'select trap.caught()';
+    create function trap.same(name, name) returns boolean language sql as 'select trap.caught()';
+    create operator trap.= (leftarg = bigint, rightarg = bigint, function = trap.same);
+    create operator trap.= (leftarg = oid, rightarg = oid, function = trap.same);
+    create operator trap.= (leftarg = name, rightarg = name, function = trap.same);
+    create view trap.pg_locks as select trap.caught();
+    create view trap.pg_database as select trap.caught();
+    create sequence trap.cape_marks;
+    create sequence trap.cape_marks_over;
     create table trap.cape_workers (waiting_until timestamptz);
     create table trap.cape_leases (issue_id int);
     create table trap.cape_events (issue_id int, seq int);
@@ -242,6 +263,14 @@ test('whatever the search path of an inserter finds first, the triggers call wha
     for (const status of ['completed', 'pending', 'started', 'failed', 'cancelled', 'pending', null, 'started'])
       await tx`update public.cape_issues set status = ${status}::text`;
   });
+  await t.sql`update cape_workers set waiting_until = null`;
+  await t.sql.begin(async (tx) => {
+    await tx.unsafe('set local search_path to trap, pg_catalog, public');
+    await tx`insert into public.cape_issues (description, status) values ('nobody waits', 'pending')`;
+    await tx`update public.cape_workers set waiting_until = pg_catalog.now()`;
+  });
+  const [marks] = await t.sql`select last_value::int from trap.cape_marks`;
+  expect(marks).toEqual({ last_value: 1 });
   const [row] = await t.sql`select count(*)::int as leased from cape_leases l join cape_issues i on i.id = l.issue_id
     where i.description = 'trapped'`;
   expect(row).toEqual({ leased: 3 });

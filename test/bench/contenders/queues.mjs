@@ -33,7 +33,7 @@ const cape = {
   /** Seen by whoever listens on `bench`: the claim of an issue. */
   tellClaims: (sql) => tellOf(sql, 'cape_leases', 'insert', 'true'),
   async deafen(sql) {
-    await sql`alter table cape_issues disable trigger cape_wake_on_insert`;
+    await sql`alter table cape_issues disable trigger cape_a_new_issue`;
   },
   async open(url) {
     const sql = plainClient(url);
