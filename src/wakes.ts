@@ -62,7 +62,8 @@ function arm(until: number, now: number): void {
   if (until < timerAt) {
     clearTimeout(timer);
     timerAt = until;
-    timer = setTimeout(wake, Math.ceil(until - now));
+    // Of a difference that rounding has made greater than that, setTimeout would make one millisecond.
+    timer = setTimeout(wake, Math.min(LONGEST_MS, Math.ceil(until - now)));
   }
   hold();
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { wakeEvery, wakeWithin } from '../src/wakes.js';
 import { until } from './support/until.js';
 
@@ -75,4 +75,16 @@ test('a process lives for what is to be called once, not for what comes again an
   const often = `wakeEvery({ from: 1e6, until: 2e6 }, () => {});`;
   expect(program(`${often} wakeWithin({ from: 30, until: 30 }, () => console.log('called'));`)).toBe('called\n');
   expect(program(`${often} wakeWithin({ from: 1e6, until: 1e6 }, () => console.log('called'))();`)).toBe('');
+});
+
+test('who waits for ever is not called every millisecond, whatever the clock makes of it in its last digit', () => {
+  const asked = vi.spyOn(globalThis, 'setTimeout');
+  const clock = vi.spyOn(performance, 'now');
+  for (let n = 1; n <= 1000; n++) {
+    clock.mockReturnValue(n * 1.1);
+    wakeWithin({ from: Number.POSITIVE_INFINITY, until: Number.POSITIVE_INFINITY }, () => {})();
+  }
+  const longest = Math.max(...asked.mock.calls.map(([, ms]) => ms ?? 0));
+  vi.restoreAllMocks();
+  expect(longest).toBe(2 ** 31 - 1);
 });
