@@ -166,6 +166,7 @@ export function assemble(
     exchange: new Exchange({ db: queue, settler: settling ? null : settler, unclear }),
     unclaimable: new Unclaimable(queue, log),
     onClaimed: (sentAt, claims) => {
+      settling?.prepare();
       observers.tell('claimed', claims, monotonic() - sentAt.mono);
       keeper.claimed(sentAt);
     },

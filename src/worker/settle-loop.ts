@@ -35,10 +35,21 @@ export class SettleLoop {
   readonly #parts: SettleLoopParts;
   readonly #bell = new Bell();
   #stopped = false;
+  #prepared = false;
   #tries = 0;
 
   constructor(parts: SettleLoopParts) {
     this.#parts = parts;
+  }
+
+  /**
+   * Something was claimed: logs in, and has the statement planned (15 ms), before it has ended. Not sooner: who has nothing
+   * to do needs no connection for it. What is wrong with it is said when something has ended.
+   */
+  prepare(): void {
+    if (this.#prepared) return;
+    this.#prepared = true;
+    void settle(this.#parts.db, []).catch(() => {});
   }
 
   /** Something has ended. */
@@ -54,8 +65,6 @@ export class SettleLoop {
 
   /** @throws what is no failure of the database's: a bug of ours */
   async run(): Promise<void> {
-    // Logged in, and the statement planned (15 ms), before something has ended. What is wrong with it is said then.
-    void settle(this.#parts.db, []).catch(() => {});
     while (!this.#stopped) {
       try {
         await this.#step();
