@@ -166,8 +166,10 @@ export class Session {
         reject(error);
       }, deadlineMs);
     });
+    let query: PromiseLike<T> | undefined;
     try {
-      const result = await Promise.race([start(), late]);
+      query = start();
+      const result = await Promise.race([query, late]);
       this.#answered = true;
       return result;
     } catch (error) {
@@ -180,6 +182,7 @@ export class Session {
       throw ours;
     } finally {
       clearTimeout(timer);
+      forgetParams(query);
     }
   }
 
@@ -224,4 +227,15 @@ export class Session {
   #lost(cause?: unknown): ConnectionError {
     return new ConnectionError('LOST', `the connection to ${nameOf(this.#server)} was lost`, { cause });
   }
+}
+
+/**
+ * Queries of postgres.js that have been answered hang together until V8 collects all of its memory: a young collection
+ * keeps them, and with each the texts that were sent. Of 48 KiB statements it kept 4 MB of 15 each time, without the
+ * texts 0.2.
+ */
+function forgetParams(query: unknown): void {
+  const { args, parameters } = (query ?? {}) as { args?: unknown[]; parameters?: unknown[] };
+  if (args) args.length = 0;
+  if (parameters) parameters.length = 0;
 }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { arrayOf, type ConnectOptions, connect, type Database, serverVersion } from '../../src/db/connect.js';
 import { failureOf } from '../../src/db/failure.js';
@@ -84,6 +86,22 @@ test('statements are prepared once and used again', async () => {
     `select count(*)::int as n from pg_prepared_statements where statement like '%+ 41 as n'`,
   );
   expect(row?.n).toBe(1);
+});
+
+test('what was sent with a statement does not outlive its answer and a young collection', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as (options?: object) => void;
+  const db = open();
+  const ask = (bytes: number) =>
+    db.query('select length($1::text)', ['x'.repeat(bytes - 2) + Math.random().toFixed(0)]);
+  await ask(100);
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let n = 1; n <= 50; n++) {
+    await ask(100_000);
+    if (n % 10 === 0) collect({ type: 'minor' });
+  }
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(1_000_000); // or five million
 });
 
 test('behind a pooler nothing is used that belongs to a session', async () => {
