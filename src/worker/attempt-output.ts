@@ -5,14 +5,14 @@ import type { Told } from '../events/append.js';
 import { monotonic } from '../execution/clock.js';
 import { type Chunk, OutputReader, wholeCharacters } from '../execution/output-reader.js';
 import type { AttemptFiles } from './attempt-files.js';
-import { type ChildEvent, marksIn, type OpenLine, warning } from './child-events.js';
+import { type ChildEvent, marksInBytes, type OpenLine, textOfOutput, warning } from './child-events.js';
 import { EventsFile } from './events-file.js';
 import { type Kept, OutputLimit, type Surplus, TAIL_RATE } from './output-limit.js';
 
 /** Bytes of output in one event. */
 const PIECE = 16 * 1024;
-/** Bytes of one attempt in one statement; what has ended may take more, since it takes them once. */
-export const TURN = 128 * 1024;
+/** Bytes of one attempt in one round; what has ended may take more, since it takes them once. */
+const TURN = 128 * 1024;
 const LAST_TURN = 512 * 1024;
 /** Past the head, further behind than this the flow is too fast to follow: what lies between is skipped. */
 const FAR_BEHIND = 512 * 1024;
@@ -29,6 +29,30 @@ export interface Draft {
   readonly bytes: number;
   /** It is gone on after. @param before the number before its first event; null where none was written */
   done(before: number | null): void;
+}
+
+/**
+ * What an event of kind `output` holds: bytes, and a text only while that is written as JSON. Texts that wait for an
+ * answer outlive V8's young collections, and its young memory grows with what outlives them.
+ */
+class OutputData {
+  readonly offset: number;
+  readonly skipped?: number;
+  readonly #bytes: Buffer;
+
+  constructor({ offset, bytes }: Chunk, skipped: number) {
+    this.offset = offset;
+    this.#bytes = bytes;
+    if (skipped > 0) this.skipped = skipped;
+  }
+
+  get text(): string {
+    return textOfOutput(this.#bytes);
+  }
+
+  toJSON(): object {
+    return { ...this, text: this.text };
+  }
 }
 
 export class AttemptOutput {
@@ -91,6 +115,11 @@ export class AttemptOutput {
     return now >= this.notBefore && (this.#file.grown || this.#own.length > 0 || output);
   }
 
+  /** Bytes that it may send in one round. */
+  get turn(): number {
+    return this.ended ? LAST_TURN : TURN;
+  }
+
   /** Also where it is not to be told yet. */
   get pending(): boolean {
     return this.#file.grown || this.#own.length > 0 || this.#backlog > 0;
@@ -101,13 +130,17 @@ export class AttemptOutput {
     this.#file.look(onGrown);
   }
 
-  /** @param most bytes at most */
-  async draft(most: number): Promise<Draft> {
+  /**
+   * @param most bytes at most, to the next piece
+   * @param turn bytes that are left of its turn, `most` among them
+   */
+  async draft(most: number, turn = most): Promise<Draft> {
     const now = monotonic();
     const lines = this.#file.read(this.ended);
     const taken = new Set(this.#own);
     const own = this.#limited(lastProgress([...taken, ...lines.events]));
-    const piece = await this.#piece(Math.min(most, this.ended ? LAST_TURN : Math.min(TURN, this.#allowed(now))));
+    const limit = Math.min(turn, this.ended ? LAST_TURN : Math.min(TURN, this.#allowed(now)));
+    const piece = await this.#piece(Math.min(most, limit), limit);
     const held = { id: this.claim.issue.id, token: this.claim.token };
     const marks = this.#limited(lastProgress(piece.marks));
     // The keeper counts what reached no file as well (a full disk): no look at once.
@@ -157,11 +190,11 @@ export class AttemptOutput {
   }
 
   /** Reads on, and cuts what was read into events. */
-  async #piece(most: number) {
-    const begin = this.#begin(most);
+  async #piece(most: number, turn: number) {
+    const begin = this.#begin(turn);
     let skipped = this.#skipped + (begin - this.#position);
     let open = skipped > 0 ? null : this.#open;
-    const told: { kind: 'output'; data: { offset: number; text: string; skipped?: number } }[] = [];
+    const told: { kind: 'output'; data: OutputData }[] = [];
     const sizes: Omit<Kept, 'seq'>[] = [];
     const marks: ChildEvent[] = [];
     let end = begin;
@@ -176,11 +209,10 @@ export class AttemptOutput {
       const { bytes } = chunk;
       if (bytes.length === 0) break;
       end = chunk.offset + bytes.length;
-      const text = bytes.toString('utf8').replaceAll('\0', '\ufffd');
-      told.push({ kind: 'output', data: { offset: chunk.offset, text, ...(skipped > 0 ? { skipped } : {}) } });
+      told.push({ kind: 'output', data: new OutputData(chunk, skipped) });
       sizes.push({ bytes: bytes.length, skipped });
       skipped = 0;
-      const found = marksIn(text, open);
+      const found = marksInBytes(bytes, open);
       marks.push(...found.events);
       open = found.open;
     }
@@ -215,11 +247,11 @@ export class AttemptOutput {
   }
 
   /** Where to read on: further down where the flow is too fast to follow, or where the rest is more than its last turn. */
-  #begin(most: number): number {
+  #begin(turn: number): number {
     const behind = this.#backlog;
     const past = this.#limit.pastHead;
     const further = Math.max(this.#position, this.#size - TAIL_RATE);
-    if (past && (behind > FAR_BEHIND || (this.ended && behind > most))) return further;
+    if (past && (behind > FAR_BEHIND || (this.ended && behind > turn))) return further;
     if (this.ended && behind > LAST_TURN) return further;
     return this.#position;
   }
@@ -243,6 +275,6 @@ function lastProgress(events: readonly ChildEvent[]): readonly ChildEvent[] {
 export function plain(told: Told): Told {
   if (told.kind !== 'output')
     return { ...told, kind: 'log', data: { level: 'warn', message: `${told.kind}: can't be stored` } };
-  const { text, ...rest } = told.data as { text: string };
-  return { ...told, data: { ...rest, text: text.replace(/[^\n\r\t -~]/g, '?') } };
+  const data = told.data as OutputData;
+  return { ...told, data: { ...data, text: data.text.replace(/[^\n\r\t -~]/g, '?') } };
 }

@@ -43,8 +43,26 @@ export function marksIn(text: string, open: OpenLine): { events: ChildEvent[]; o
       if (event) events.push(event);
     }
   }
+  return { events, open: mayBeMark(line) };
+}
+
+/** The same of bytes, whole characters. Most have no mark in them, and need not become texts and lines to show it. */
+export function marksInBytes(bytes: Buffer, open: OpenLine): { events: ChildEvent[]; open: OpenLine } {
+  if (open || bytes.includes(MARK)) return marksIn(textOfOutput(bytes), open);
+  const begin = bytes.lastIndexOf(0x0a) + 1;
+  const isNull = begin === 0 && open === null;
+  const isOrdinary = bytes.length - begin >= MARK.length;
+  return { events: [], open: isNull || isOrdinary ? null : mayBeMark(bytes.toString('latin1', begin)) };
+}
+
+/** Postgres takes no NUL. */
+export function textOfOutput(bytes: Buffer): string {
+  return bytes.toString('utf8').replaceAll('\0', '\ufffd');
+}
+
+function mayBeMark(line: OpenLine): OpenLine {
   const mayBe = line !== null && line.length <= LONGEST_MARK && `${MARK} `.startsWith(line.slice(0, MARK.length + 1));
-  return { events, open: mayBe || line === '' ? line : null };
+  return mayBe || line === '' ? line : null;
 }
 
 /** The event of a line of output, null where it is an ordinary line. */

@@ -1,7 +1,7 @@
 /**
  * Carries what running commands print, and say of themselves, from their files into the database as it comes: everything
- * of all runs in one statement at a time. Nothing is kept in memory: while the database is away, or slower than the
- * commands, it is read from the files later, or left out where they have moved on.
+ * of all runs in one round of statements at a time. Nothing is kept in memory: while the database is away, or slower than
+ * the commands, it is read from the files later, or left out where they have moved on.
  */
 import { messageOf } from '../core/errors.js';
 import type { Claim } from '../core/issue.js';
@@ -14,16 +14,21 @@ import { Condition } from '../log/condition.js';
 import type { Log } from '../log.js';
 import type { Held } from '../queue/settle.js';
 import type { AttemptFiles } from './attempt-files.js';
-import { AttemptOutput, type Draft, plain, TURN } from './attempt-output.js';
+import { AttemptOutput, type Draft, plain } from './attempt-output.js';
 import type { ChildEvent } from './child-events.js';
 import { pauseBeforeTry } from './outage.js';
 
-/** Between two statements, milliseconds; a first line after a pause waits for none. */
+/** Between two rounds, milliseconds; a first line after a pause waits for none. */
 const EVERY_MS = 50;
 /** How often events files are looked at. */
 const LOOK_MS = 250;
-/** Bytes of output in one statement. */
-const STATEMENT = 1024 * 1024;
+/** Bytes of output in one round. */
+const ROUND = 1024 * 1024;
+/**
+ * Bytes of output in one statement. A text of more than 128 KiB, or half as many characters where one of them is not of
+ * Latin-1, is one of V8's large objects, which outlive the collections of what is young: a worker grew by 8 MB of them.
+ */
+const STATEMENT = 48 * 1024;
 /** A lease that somebody had locked, most likely our own renewal. */
 const BUSY_MS = 20;
 /** The last of the output rides ahead of the settlement for so long at most. */
@@ -34,6 +39,12 @@ export interface OutputRelayParts {
   readonly log: Log;
   /** Bytes of an attempt's output that are kept as events. */
   readonly limit: number;
+}
+
+/** What one output may still send in this round, bytes. */
+interface Turn {
+  readonly output: AttemptOutput;
+  readonly left: number;
 }
 
 export class OutputRelay {
@@ -149,7 +160,7 @@ export class OutputRelay {
     return this.#byHolder.has(holderOf(claim.issue.id, claim.token));
   }
 
-  /** One statement at a time. Never rejects. */
+  /** One round at a time. Never rejects. */
   #send(outputs: readonly AttemptOutput[]): Promise<void> {
     this.#sending ??= this.#sendDue(outputs)
       .then(() => {
@@ -168,35 +179,53 @@ export class OutputRelay {
     return this.#sending;
   }
 
+  /** Each output has its turn, in as many statements as that takes; nobody's second comes before another's first. */
   async #sendDue(outputs: readonly AttemptOutput[]): Promise<void> {
-    const now = monotonic();
-    const drafts = new Map<AttemptOutput, Draft>();
-    let room = STATEMENT;
-    for (const output of outputs) {
-      if (room <= 0) break;
-      if (!output.due(now)) continue;
-      const draft = await this.#draft(output, Math.min(room, output.ended ? room : TURN));
-      if (!draft) continue;
-      if (draft.told.length === 0) draft.done(null);
-      else drafts.set(output, draft);
-      room -= draft.bytes;
-    }
-    if (drafts.size === 0) return;
-    await this.#append(drafts);
-    for (const output of drafts.keys()) {
-      const surplus = output.surplus();
-      if (!surplus) continue;
-      const { issue, attempt } = output.claim;
-      const { done, ...middle } = surplus;
-      await trimOutput(this.#parts.db, { id: issue.id, attempt, ...middle });
-      done();
+    let turns: readonly Turn[] = outputs.map((output) => ({ output, left: output.turn }));
+    for (let room = ROUND; room > 0 && turns.length > 0; ) {
+      const { drafts, next } = await this.#statement(turns, Math.min(room, STATEMENT));
+      turns = next;
+      if (drafts.size === 0) continue;
+      await this.#append(drafts);
+      for (const output of drafts.keys()) await this.#trim(output);
+      for (const { bytes } of drafts.values()) room -= bytes;
     }
   }
 
+  /** What fits into one statement, and whose turn is not over with it. */
+  async #statement(turns: readonly Turn[], most: number) {
+    const now = monotonic();
+    const drafts = new Map<AttemptOutput, Draft>();
+    const begun: Turn[] = [];
+    let room = most;
+    let count = 0;
+    for (const { output, left } of turns) {
+      if (room <= 0) break;
+      count += 1;
+      if (!this.#isOurs(output) || !output.due(now)) continue;
+      const draft = await this.#draft(output, room, left);
+      if (!draft) continue;
+      if (draft.told.length === 0) draft.done(null);
+      else drafts.set(output, draft);
+      if (draft.bytes >= room && draft.bytes < left) begun.push({ output, left: left - draft.bytes });
+      room -= draft.bytes;
+    }
+    return { drafts, next: [...turns.slice(count), ...begun] };
+  }
+
+  async #trim(output: AttemptOutput): Promise<void> {
+    const surplus = output.surplus();
+    if (!surplus) return;
+    const { issue, attempt } = output.claim;
+    const { done, ...middle } = surplus;
+    await trimOutput(this.#parts.db, { id: issue.id, attempt, ...middle });
+    done();
+  }
+
   /** Null where an attempt's files can't be read (EIO, EACCES): what they hold is left out, and the others' is not held up. */
-  async #draft(output: AttemptOutput, most: number): Promise<Draft | null> {
+  async #draft(output: AttemptOutput, most: number, turn: number): Promise<Draft | null> {
     try {
-      return await output.draft(most);
+      return await output.draft(most, turn);
     } catch (error) {
       const { issue, attempt } = output.claim;
       const level = output.spoiled ? 'debug' : 'warn';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { wholeCharacters } from '../../src/execution/output-reader.js';
-import { eventOfJson, eventOfMark, marksIn, type OpenLine } from '../../src/worker/child-events.js';
+import { eventOfJson, eventOfMark, marksIn, marksInBytes, type OpenLine } from '../../src/worker/child-events.js';
 
 describe('a mark', () => {
   test.each([
@@ -17,13 +17,18 @@ describe('a mark', () => {
     expect(eventOfMark(line)).toBeNull();
   });
 
-  test('is found however the output is cut', () => {
+  const inBytes = (text: string, open: OpenLine) => marksInBytes(Buffer.from(text), open);
+
+  test.each([
+    ['a text', marksIn],
+    ['bytes', inBytes],
+  ])('is found in %s however the output is cut', (_, marks) => {
     const output = 'one\n::cape progress 1 a\ntwo ::cape progress 2 b\n::cape progress 3 c\n::cape progress 4 no end';
     for (let size = 1; size < output.length; size++) {
       let open: OpenLine = '';
       const found: unknown[] = [];
       for (let at = 0; at < output.length; at += size) {
-        const piece = marksIn(output.slice(at, at + size), open);
+        const piece = marks(output.slice(at, at + size), open);
         open = piece.open;
         found.push(...piece.events.map(({ data }) => (data as { percent: number }).percent));
       }
@@ -31,9 +36,15 @@ describe('a mark', () => {
     }
   });
 
-  test('without an end is not kept for ever', () => {
-    expect(marksIn(`::cape ${'x'.repeat(2000)}`, '').open).toBeNull();
-    expect(marksIn('text', '').open).toBeNull();
+  test.each([marksIn, inBytes])('without an end is not kept for ever', (marks) => {
+    expect(marks(`::cape ${'x'.repeat(2000)}`, '').open).toBeNull();
+    expect(marks('text', '').open).toBeNull();
+  });
+
+  test.each(['', ':', '::ca', '::cape', '::cape ', 'text', ':: cape', '🚀'])('may begin with "%s", or not', (end) => {
+    for (const before of ['', 'a line\n', 'two\nlines\n', 'part of '])
+      for (const open of ['', '::', null] satisfies OpenLine[])
+        expect(inBytes(before + end, open), `${before}, ${open}`).toEqual(marksIn(before + end, open));
   });
 });
 
