@@ -6,11 +6,12 @@ import { randomUUID } from 'node:crypto';
 import { type IssueEvent, placeOf } from '../core/event.js';
 import { connect, type Database } from '../db/connect.js';
 import { failureOf } from '../db/failure.js';
+import { writersOlderThan } from '../db/horizon.js';
 import { type Listener, listen } from '../db/listen.js';
 import { Condition } from '../log/condition.js';
 import type { Log } from '../log.js';
 import { AllReader, Asking, IssueReader } from './asking.js';
-import { MARK_EVERY_MS, markReading, unmarkReading, writersOlderThan } from './readers.js';
+import { MARK_EVERY_MS, markReading, unmarkReading } from './readers.js';
 import { restamp } from './restamp.js';
 
 export interface EventFeed {

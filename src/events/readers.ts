@@ -3,6 +3,7 @@
  * NOTIFY takes a lock on the whole server.
  */
 import type { Queryable } from '../db/connect.js';
+import { horizonNow } from '../db/horizon.js';
 
 /** A mark expires by the database's clock, so that a reader that died does not slow writers down for ever. */
 const MARKED_SECONDS = 40;
@@ -16,17 +17,7 @@ export const MARK_EVERY_MS = 15_000;
  */
 export async function markReading(db: Queryable, id: string): Promise<string> {
   await db.query(MARK, [id, MARKED_SECONDS]);
-  // After the mark's commit: a number taken with it would miss the writers in between.
-  const [row] = await db.query<{ horizon: string }>(`select pg_snapshot_xmax(pg_current_snapshot())::text as horizon`);
-  return row?.horizon ?? '0';
-}
-
-export async function writersOlderThan(db: Queryable, horizon: string): Promise<boolean> {
-  const [row] = await db.query<{ writing: boolean }>(
-    'select pg_snapshot_xmin(pg_current_snapshot()) < $1::text::xid8 as writing',
-    [horizon],
-  );
-  return row?.writing ?? false;
+  return horizonNow(db);
 }
 
 export async function unmarkReading(db: Queryable, id: string): Promise<void> {

@@ -4,6 +4,7 @@
  * migrations/011_waking.sql.
  */
 import type { Queryable } from '../db/connect.js';
+import { horizonNow } from '../db/horizon.js';
 
 /** A mark expires by the database's clock, so that a worker that died idle does not slow inserts down for ever. */
 export const WAITING_SECONDS = 60;
@@ -17,23 +18,7 @@ export const WAITING_SECONDS = 60;
  */
 export async function markWaiting(db: Queryable, instance: string): Promise<string> {
   await db.query(MARK, [instance, WAITING_SECONDS]);
-  // A statement of its own, after the mark's commit: a number taken with the mark would miss the inserters in between. And
-  // a number that is used up: the xmax of a snapshot is only behind the last that ended, which may be the mark itself,
-  // with an inserter that saw no mark still running behind it.
-  const [row] = await db.query<{ horizon: string }>(`select pg_current_xact_id()::text as horizon`);
-  return row?.horizon ?? '0';
-}
-
-/**
- * True while a transaction that has written may not have seen the mark. Transactions that only read, such as backups,
- * have no number and never prolong it. Ask first, then claim: the claim then sees what the last of them wrote.
- */
-export async function writersOlderThan(db: Queryable, horizon: string): Promise<boolean> {
-  const [row] = await db.query<{ writing: boolean }>(
-    `select pg_snapshot_xmin(pg_current_snapshot()) < $1::text::xid8 as writing`,
-    [horizon],
-  );
-  return row?.writing ?? false;
+  return horizonNow(db);
 }
 
 /** Takes the mark away. Worth a write only after a busy second: each flip between idle and busy would be one. */

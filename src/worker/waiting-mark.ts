@@ -8,8 +8,9 @@
  * after 4 s was heard 6 s late; without a cap after 71 ms.
  */
 import type { Queryable } from '../db/connect.js';
+import { writersOlderThan } from '../db/horizon.js';
 import { monotonic } from '../execution/clock.js';
-import { clearWaiting, markWaiting, writersOlderThan } from '../queue/waiting.js';
+import { clearWaiting, markWaiting } from '../queue/waiting.js';
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 80;
